@@ -1,0 +1,145 @@
+"""DefiLlama: a second price, stablecoin supply with its chains, and locked value and fees of protocols."""
+
+import asyncio
+from typing import Any
+
+from services.reports.sources.base import Asker, Finding, NotKnownError, SourceError, Subject
+from services.reports.sources.reading import amount, dig, mapping, moment, number, price, sequence, text
+
+NAME = "defillama"
+HOSTS = {
+    "coins": "https://coins.llama.fi",
+    "stablecoins": "https://stablecoins.llama.fi",
+    "api": "https://api.llama.fi",
+}
+SKIPPED_TVL = ("borrowed", "staking", "pool2", "treasury", "vesting", "offers")
+
+
+class Defillama:
+    """Three public hosts without a key; a single configured base URL puts them behind path prefixes."""
+
+    name = NAME
+
+    def __init__(self, asker: Asker, hosts: dict[str, str]) -> None:
+        self._ask = asker
+        self._hosts = hosts
+
+    async def gather(self, subject: Subject) -> Finding:
+        key = f"{subject.chain.llama}:{subject.address}"
+        asked = await asyncio.gather(
+            self._price(key), self._stablecoin(subject), self._protocol(subject), return_exceptions=True
+        )
+        for answer in asked:
+            if isinstance(answer, BaseException) and not isinstance(answer, SourceError):
+                raise answer
+        failures = [a for a in asked if isinstance(a, SourceError)]
+        quote, stable, protocol = (None if isinstance(a, BaseException) else a for a in asked)
+        if not (quote or stable or protocol):
+            real = [failure for failure in failures if not isinstance(failure, NotKnownError)]
+            raise real[0] if real else NotKnownError()
+        reason = f"incomplete: {failures[0].reason}" if failures else None
+        data = {"quote": quote, "stable": stable, "protocol": protocol}
+        return Finding(
+            NAME,
+            "ok",
+            data,
+            reason,
+            (quote or {}).get("as_of"),
+            ["/prices/current", "/stablecoins", "/protocols"],
+        )
+
+    async def _price(self, key: str) -> dict[str, Any] | None:
+        answer = await self._ask.json(f"/prices/current/{key}", base_url=self._hosts["coins"])
+        # Keys come back in the case they were asked in, but not from every mirror.
+        coins = {str(name).lower(): coin for name, coin in mapping(mapping(answer).get("coins")).items()}
+        coin = mapping(coins.get(key.lower()))
+        found = price(coin.get("price"))
+        if found is None:
+            return None
+        return {
+            "price": found,
+            "confidence": number(coin.get("confidence")),
+            "as_of": moment(coin.get("timestamp")),
+        }
+
+    async def _stablecoin(self, subject: Subject) -> dict[str, Any] | None:
+        base = self._hosts["stablecoins"]
+        answer = await self._ask.json("/stablecoins", {"includePrices": "true"}, base)
+        row = _by_gecko_id(mapping(answer).get("peggedAssets"), subject.token)
+        if row is None:
+            return None
+        try:
+            history = await self._ask.json("/stablecoincharts/all", {"stablecoin": str(row.get("id"))}, base)
+        except SourceError:
+            history = []
+        return read_stablecoin(row, history)
+
+    async def _protocol(self, subject: Subject) -> dict[str, Any] | None:
+        row = _by_gecko_id(
+            await self._ask.json("/protocols", base_url=self._hosts["api"]), subject.token, 20_000
+        )
+        if row is None:
+            return None
+        slug = text(row.get("slug"), 80)
+        fees, revenue = await asyncio.gather(
+            self._monthly(slug, "dailyFees"), self._monthly(slug, "dailyRevenue")
+        )
+        return {**read_protocol(row), "fees_30d": fees, "revenue_30d": revenue}
+
+    async def _monthly(self, slug: str | None, kind: str) -> float | None:
+        if not slug:
+            return None
+        query = {
+            "dataType": kind,
+            "excludeTotalDataChart": "true",
+            "excludeTotalDataChartBreakdown": "true",
+        }
+        try:
+            answer = await self._ask.json(f"/summary/fees/{slug}", query, self._hosts["api"])
+        except SourceError:
+            return None
+        return amount(mapping(answer).get("total30d"))
+
+
+def _by_gecko_id(rows: Any, token: str, limit: int = 5_000) -> dict[str, Any] | None:
+    matches = [row for row in map(mapping, sequence(rows, limit)) if row.get("gecko_id") == token]
+    return max(matches, key=lambda row: amount(row.get("tvl")) or 0.0, default=None)
+
+
+def read_stablecoin(row: dict[str, Any], history: Any) -> dict[str, Any]:
+    kind = text(row.get("pegType"), 30) or "peggedUSD"
+    chains = {
+        str(text(name, 40)): held
+        for name, entry in mapping(row.get("chainCirculating")).items()
+        if (held := amount(dig(entry, "current", kind)))
+    }
+    flow: list[list[float]] = []
+    for point in sequence(history)[-400:]:
+        stamp = number(mapping(point).get("date"))
+        held = amount(dig(point, "totalCirculating", kind))
+        if stamp and held:
+            flow.append([stamp // 86_400, held])
+    return {
+        "peg": kind,
+        "mechanism": text(row.get("pegMechanism"), 40),
+        "circulating": amount(dig(row, "circulating", kind)),
+        "price": price(row.get("price")),
+        "chains": chains,
+        "flow": flow,
+    }
+
+
+def read_protocol(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": text(row.get("name"), 60),
+        "category": text(row.get("category"), 40),
+        "tvl": amount(row.get("tvl")),
+        "change_1d": number(row.get("change_1d")),
+        "change_7d": number(row.get("change_7d")),
+        # Names with a dash split a chain's figure further and would be counted twice.
+        "chains": {
+            str(text(name, 40)): held
+            for name, value in mapping(row.get("chainTvls")).items()
+            if "-" not in name and name.lower() not in SKIPPED_TVL and (held := amount(value))
+        },
+    }

@@ -1,0 +1,133 @@
+"""Changing top-level members of a JSON object without touching a byte of the others."""
+
+import re
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_name = msgspec.json.Decoder(str).decode
+_WS = rb"[ \t\n\r]*"
+_NAME = re.compile(rb'"((?:[^"\\]|\\.)*)"' + _WS + rb":" + _WS)
+_BETWEEN = re.compile(_WS + rb",?" + _WS)
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},]')
+
+Span = tuple[int, int]
+
+
+class DoubledNameError(ValueError):
+    """The object has a member twice, so that two readers may disagree about it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"{name!r} is given twice")
+
+
+class Members:
+    """The top-level members of an object: where each begins and where its value lies.
+
+    Raises msgspec.DecodeError (ValidationError for another kind of value) or RecursionError for other bodies.
+    """
+
+    __slots__ = ("_starts", "body", "doubled", "spans")
+
+    def __init__(self, body: bytes) -> None:
+        self.body = body
+        self.spans: dict[str, Span] = {}
+        self.doubled: set[str] = set()
+        self._starts: list[tuple[str, int, int]] = []
+        values = _decode(body)
+        if not self._walk(values):
+            self._scan()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.spans
+
+    def raw(self, name: str) -> bytes | None:
+        """The exact bytes of a member's value; None when it is not there."""
+        span = self.spans.get(name)
+        return None if span is None else self.body[span[0] : span[1]]
+
+    def require_single(self, names: Collection[str]) -> None:
+        """Raise DoubledNameError when one of these names is there twice."""
+        if self.doubled:
+            for name in names:
+                if name in self.doubled:
+                    raise DoubledNameError(name)
+
+    def spliced(self, replace: Mapping[str, bytes], remove: Collection[str] = ()) -> bytes:
+        """The object with values replaced or appended and members removed; the rest byte for byte."""
+        pieces: list[bytes] = []
+        for name, start, end in self._starts:
+            if name in remove:
+                continue
+            if name in replace:
+                value_start, _ = self.spans[name]
+                pieces.append(self.body[start:value_start] + replace[name])
+            else:
+                pieces.append(self.body[start:end])
+        pieces += [
+            msgspec.json.encode(name) + b":" + value
+            for name, value in replace.items()
+            if name not in self.spans
+        ]
+        return b"{" + b",".join(pieces) + b"}"
+
+    def _walk(self, values: Mapping[str, msgspec.Raw]) -> bool:
+        """Find members by the lengths of their decoded values: fast, but blind when a name is doubled."""
+        body = self.body
+        position = body.index(b"{") + 1
+        opening = _BETWEEN.match(body, position)
+        position = opening.end() if opening else position
+        for name, raw in values.items():
+            match = _NAME.match(body, position)
+            length = memoryview(raw).nbytes
+            if match is None or _name_of(match) != name:
+                return False
+            start, end = match.end(), match.end() + length
+            if body[start:end] != bytes(raw):
+                return False
+            self.spans[name] = (start, end)
+            self._starts.append((name, position, end))
+            between = _BETWEEN.match(body, end)
+            position = between.end() if between else end
+        return body[position : position + 1] == b"}"
+
+    def _scan(self) -> None:
+        """Find members token by token, for objects with doubled names; the last value of a name counts."""
+        body = self.body
+        self.spans, self._starts = {}, []
+        depth = 0
+        name, start, value_start = "", 0, 0
+        at_name = False
+        position = 0
+        while (token := _TOKEN.search(body, position)) is not None:
+            position = token.end()
+            text = token[0]
+            if at_name and text.startswith(b'"'):
+                match = _NAME.match(body, token.start())
+                if match is None:
+                    break
+                name, start, value_start = _name_of(match), token.start(), match.end()
+                position, at_name = match.end(), False
+            elif text in (b"{", b"["):
+                depth += 1
+                at_name = depth == 1
+            elif depth == 1 and text in (b",", b"}"):
+                if value_start:
+                    self._found(name, start, value_start, len(body[: token.start()].rstrip()))
+                at_name = text == b","
+                depth -= text == b"}"
+            elif text in (b"]", b"}"):
+                depth -= 1
+
+    def _found(self, name: str, start: int, value_start: int, end: int) -> None:
+        if name in self.spans:
+            self.doubled.add(name)
+        self.spans[name] = (value_start, end)
+        self._starts.append((name, start, end))
+
+
+def _name_of(match: re.Match[bytes]) -> str:
+    name = match[1]
+    return _decode_name(b'"' + name + b'"') if b"\\" in name else name.decode()

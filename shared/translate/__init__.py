@@ -1,0 +1,1 @@
+"""OpenAI chat completions to Anthropic Messages and back: requests, answers, streams, errors. No I/O."""

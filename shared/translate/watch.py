@@ -1,0 +1,180 @@
+"""Streams whose two sides speak the same dialect: bytes go through, the watcher only looks and keeps
+them clean.
+"""
+
+from typing import Any
+
+import msgspec
+
+from shared.translate.errors import UpstreamError, error_of
+from shared.translate.progress import Progress
+from shared.wire.frames import Chunk, Delta, Event, EventDelta, read_chunk, read_event
+from shared.wire.json_text import decode, encode
+from shared.wire.sse import DONE, OPENAI_DONE, SseEvent, encode_event
+from shared.wire.usage import TokenUsage
+
+_MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_KEEP_ALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
+_decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+class OpenAIWatcher(Progress):
+    """Relays an OpenAI provider's chunks; the client sees usage once, last, and only when it asked."""
+
+    def __init__(self, *, include_usage: bool = False, choices: int = 1) -> None:
+        super().__init__()
+        self._include_usage = include_usage
+        self._choices = choices
+        self._finished_choices: set[Any] = set()
+        self._done = False
+        self._usage_chunk: bytes | None = None
+
+    def feed(self, event: SseEvent) -> bytes | None:
+        """The bytes to relay for this event, if any."""
+        if self._done or self.failure is not None:
+            return None
+        if event.data == DONE:
+            return b"".join(self.finish()) or None
+        frame = read_chunk(event.data)
+        if frame is None:
+            self.dropped += 1
+            return None
+        if frame.error:
+            self.failure = error_of(decode(event.data), 200, "openai", body=event.data)
+            return None
+        if frame.choices is None and frame.usage is None and frame.id is None:
+            # A keep-alive dressed as data: clients would take it for a chunk without choices.
+            return None
+        if frame.choices:
+            self._look(frame)
+            if self.failure is not None:
+                return None
+        if isinstance(frame.usage, dict):
+            return self._take_usage(event, frame)
+        return event.raw if event.event is None and event.is_clean else _cleaned(event)
+
+    def finish(self) -> list[bytes]:
+        """What is still owed when the upstream stream has ended: nothing, unless it had come to its end."""
+        if self._done or not self.finished or self.failure is not None:
+            return []
+        self._done = True
+        if self._include_usage and self._usage_chunk is not None:
+            return [encode_event(self._usage_chunk), OPENAI_DONE]
+        return [OPENAI_DONE]
+
+    def _look(self, frame: Chunk) -> None:
+        for choice in frame.choices or ():
+            if choice.delta is not None:
+                self._look_at_delta(choice.delta)
+            if choice.finish_reason:
+                if choice.finish_reason == "error":
+                    self.failure = UpstreamError(
+                        502, None, None, "the provider ended the answer with an error"
+                    )
+                    return
+                self.started_content = True
+                self._finished_choices.add(choice.index)
+                self.finished = len(self._finished_choices) >= self._choices
+
+    def _look_at_delta(self, delta: Delta) -> None:
+        text = delta.content
+        if text:
+            self.started_content = True
+            self.count_text(text if isinstance(text, str) else encode(text).decode())
+            return
+        reasoning = delta.reasoning_content or delta.reasoning or delta.refusal
+        if reasoning:
+            self.started_content = True
+            self.count_text(reasoning if isinstance(reasoning, str) else encode(reasoning).decode())
+        for call in delta.tool_calls or ():
+            self.started_content = True
+            function = call.function or call.custom
+            for piece in (function.name, function.arguments, function.input) if function is not None else ():
+                if isinstance(piece, str):
+                    self.count_text(piece)
+        if delta.function_call is not None:
+            self.started_content = True
+            if isinstance(delta.function_call.arguments, str):
+                self.count_text(delta.function_call.arguments)
+        if delta.audio or delta.images or delta.thinking_blocks or delta.reasoning_details:
+            self.started_content = True
+
+    def _take_usage(self, event: SseEvent, frame: Chunk) -> bytes | None:
+        """Keeps the usage for the end; a chunk that has more in it goes on without."""
+        self.usage = self.usage.merge(TokenUsage.from_openai(frame.usage))
+        members = _decode_raw(event.data)
+        if not frame.choices:
+            self._usage_chunk = event.data
+            return None
+        usage_chunk = {key: members[key] for key in ("id", "object", "created", "model") if key in members}
+        self._usage_chunk = encode({**usage_chunk, "choices": [], "usage": members.pop("usage")})
+        return encode_event(encode(members))
+
+
+class AnthropicWatcher(Progress):
+    """Relays the events of an Anthropic provider to an Anthropic client, each under its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._done = False
+
+    def feed(self, event: SseEvent) -> bytes | None:
+        """The bytes to relay for this event, if any."""
+        if self._done or self.failure is not None or event.data == DONE:
+            return None
+        frame = read_event(event.data)
+        if frame is None:
+            self.dropped += 1
+            return None
+        kind = frame.type
+        if kind == "error" or frame.error is not None:
+            self.failure = error_of(decode(event.data), 200, "anthropic", body=event.data)
+            return None
+        if kind == "content_block_delta":
+            if frame.delta is not None:
+                self._look_at_delta(frame.delta)
+        else:
+            self._look(kind, frame)
+        name = kind if isinstance(kind, str) else event.event
+        if name == event.event and event.is_clean:
+            return event.raw
+        return None if name is None else encode_event(event.data, name)
+
+    def finish(self) -> list[bytes]:
+        """What is still owed when the upstream stream has ended: nothing, unless it had come to its end."""
+        if self._done or not self.finished or self.failure is not None:
+            return []
+        self._done = True
+        return [_MESSAGE_STOP]
+
+    def _look_at_delta(self, delta: EventDelta) -> None:
+        for text in (delta.text, delta.thinking, delta.partial_json):
+            if text and isinstance(text, str):
+                self.started_content = True
+                self.count_text(text)
+
+    def _look(self, kind: Any, frame: Event) -> None:
+        if kind == "message_start":
+            message = frame.message if isinstance(frame.message, dict) else {}
+            self.usage = self.usage.merge(TokenUsage.from_anthropic(message.get("usage")))
+        elif kind == "content_block_start" and frame.content_block is not None:
+            block = frame.content_block
+            if block.type not in ("text", "thinking") or block.text or block.thinking:
+                self.started_content = True
+        elif kind == "message_delta":
+            self.usage = self.usage.merge(TokenUsage.from_anthropic(frame.usage))
+            if frame.delta is not None and frame.delta.stop_reason:
+                self.finished = self.started_content = True
+        elif kind == "message_stop":
+            self._done = self.finished
+
+
+def _cleaned(event: SseEvent) -> bytes | None:
+    """The event without comments and stream control; a named keep-alive is nothing a client of chunks
+    can read.
+    """
+    if event.event in _KEEP_ALIVES:
+        return None
+    if event.event is not None and event.is_clean:
+        return event.raw
+    return encode_event(event.data, event.event)

@@ -1,0 +1,174 @@
+"""The frames of both dialects' streams, decoded into structs that name only what is acted on.
+
+Decoding validates the whole frame as JSON. Fields are `Any` where providers disagree about types: a frame
+with an odd value is still a frame, and its reader looks before it believes.
+"""
+
+from typing import Any
+
+import msgspec
+
+from shared.wire.json_text import NotJsonError, decode
+
+_NO_BYTES = msgspec.Raw(b"")
+
+
+class FunctionDelta(msgspec.Struct, gc=False):
+    """The function of a tool call, whole or in part."""
+
+    name: Any = None
+    arguments: Any = None
+    input: Any = None
+
+
+class ToolCallDelta(msgspec.Struct):
+    """A tool call in a chunk."""
+
+    index: Any = None
+    id: Any = None
+    type: Any = None
+    function: FunctionDelta | None = None
+    custom: FunctionDelta | None = None
+    extra_content: Any = None
+
+
+class Delta(msgspec.Struct):
+    """What a chunk adds to a choice."""
+
+    content: Any = None
+    refusal: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    thinking_blocks: Any = None
+    tool_calls: list[ToolCallDelta] | None = None
+    function_call: FunctionDelta | None = None
+    audio: Any = None
+    images: Any = None
+    reasoning_details: Any = None
+
+
+class Choice(msgspec.Struct):
+    """One choice of a chunk."""
+
+    index: Any = 0
+    delta: Delta | None = None
+    finish_reason: Any = None
+
+
+class Chunk(msgspec.Struct):
+    """One frame of a chat completion stream; `choices` is None when the frame has none."""
+
+    id: Any = None
+    model: Any = None
+    choices: list[Choice] | None = None
+    usage: Any = None
+    error: Any = None
+
+
+class Block(msgspec.Struct):
+    """The content block of a `content_block_start`; `input` is its exact bytes."""
+
+    type: Any = None
+    id: Any = None
+    name: Any = None
+    input: msgspec.Raw = _NO_BYTES
+    text: Any = None
+    thinking: Any = None
+    signature: Any = None
+    data: Any = None
+
+
+class EventDelta(msgspec.Struct):
+    """The delta of a `content_block_delta` or a `message_delta`."""
+
+    type: Any = None
+    text: Any = None
+    thinking: Any = None
+    signature: Any = None
+    partial_json: Any = None
+    citation: Any = None
+    stop_reason: Any = None
+    stop_sequence: Any = None
+    stop_details: Any = None
+
+
+class Event(msgspec.Struct):
+    """One frame of a Messages stream."""
+
+    type: Any = None
+    index: Any = None
+    message: Any = None
+    content_block: Block | None = None
+    delta: EventDelta | None = None
+    usage: Any = None
+    error: Any = None
+
+
+_decode_chunk = msgspec.json.Decoder(Chunk).decode
+_decode_event = msgspec.json.Decoder(Event).decode
+
+
+def read_chunk(data: bytes) -> Chunk | None:
+    """The chunk in `data`; None when it is not a JSON object."""
+    try:
+        return _decode_chunk(data)
+    except (msgspec.DecodeError, RecursionError):
+        chunk: Chunk | None = _lenient(data, _tame_chunk, Chunk)
+        return chunk
+
+
+def read_event(data: bytes) -> Event | None:
+    """The Messages event in `data`; None when it is not a JSON object."""
+    try:
+        return _decode_event(data)
+    except (msgspec.DecodeError, RecursionError):
+        event: Event | None = _lenient(data, _tame_event, Event)
+        return event
+
+
+def _lenient(data: bytes, tame: Any, kind: Any) -> Any:
+    try:
+        value = decode(data)
+    except NotJsonError:
+        return None
+    return msgspec.convert(tame(value), kind) if isinstance(value, dict) else None
+
+
+def _tame_chunk(frame: dict[str, Any]) -> dict[str, Any]:
+    """The frame with whatever is not of the right kind left out."""
+    choices = frame.get("choices")
+    if not isinstance(choices, list):
+        return {**frame, "choices": None}
+    return {**frame, "choices": [_tame_choice(choice) for choice in choices if isinstance(choice, dict)]}
+
+
+def _tame_choice(choice: dict[str, Any]) -> dict[str, Any]:
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        return {**choice, "delta": None}
+    calls = delta.get("tool_calls")
+    delta = {**delta, "tool_calls": None, "function_call": _tame_function(delta.get("function_call"))}
+    if isinstance(calls, list):
+        delta["tool_calls"] = [
+            {
+                **call,
+                "function": _tame_function(call.get("function")),
+                "custom": _tame_function(call.get("custom")),
+            }
+            for call in calls
+            if isinstance(call, dict)
+        ]
+    return {**choice, "delta": delta}
+
+
+def _tame_function(function: Any) -> dict[str, Any] | None:
+    return function if isinstance(function, dict) else None
+
+
+def _tame_event(frame: dict[str, Any]) -> dict[str, Any]:
+    block, delta = frame.get("content_block"), frame.get("delta")
+    if isinstance(block, dict):
+        block = {**block, "input": msgspec.Raw(msgspec.json.encode(block.get("input")))}
+    else:
+        block = None
+    return {**frame, "content_block": block, "delta": delta if isinstance(delta, dict) else None}

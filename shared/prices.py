@@ -163,9 +163,7 @@ class PriceBook:
         known = None if rates is None else Rates(msgspec.convert(list(rates), list[Rate]))
         return cls(msgspec.convert(list(rows), list[Price]), known)
 
-    def find(
-        self, provider: str | None, model: str | None, requested_model: str | None, at: float
-    ) -> Price | None:
+    def find(self, provider: str | None, model: str | None, requested_model: str | None, at: float) -> Price | None:
         """The price of the name that answered, else of the name that was asked for."""
         for name in (model, requested_model):
             if name and (found := self._named(provider, name, at)) is not None:

@@ -1,0 +1,29 @@
+"""The `tollway` command: run services, check a configuration, and use the HTTP surfaces from a terminal."""
+
+import sys
+from collections.abc import Sequence
+
+from services import cli_arguments, cli_check, cli_client, cli_report, cli_run
+from shared.service import Refused
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Parse, run, exit."""
+    options = cli_arguments.parse(sys.argv[1:] if arguments is None else arguments)
+    verbs = {
+        "up": cli_run.up,
+        "serve": cli_run.serve,
+        "check": cli_check.check,
+        "keys": cli_client.keys,
+        "usage": cli_client.usage,
+        "prices": cli_client.prices,
+        "report": cli_report.report,
+    }
+    try:
+        code = verbs[options.verb](options)
+    except Refused as refused:
+        print(f"tollway: {refused}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)

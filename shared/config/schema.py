@@ -1,0 +1,291 @@
+"""The configuration file as frozen models: every key an operator may write, with its default."""
+
+from typing import Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
+
+Seconds = float
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are faults, and nothing changes after reading."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Timeouts(Section):
+    """Deadlines of an upstream attempt."""
+
+    connect: Seconds = Field(5, gt=0, le=600)
+    first_byte: Seconds = Field(60, gt=0, le=3600)
+    idle: Seconds = Field(60, gt=0, le=3600)
+    total: Seconds = Field(600, gt=0, le=86_400)
+
+
+class Provider(Section):
+    """An endpoint that serves models, and our credentials there."""
+
+    protocol: Literal["openai", "anthropic", "demo"] = "openai"
+    base_url: str = ""
+    api_key: str = ""
+    api_keys: tuple[str, ...] = ()
+    headers: dict[str, str] = {}
+    beta: tuple[str, ...] = ()
+    anthropic_version: str = "2023-06-01"
+    timeouts: dict[Literal["connect", "first_byte", "idle", "total"], Seconds] = {}
+    proxy: str | None = None
+    list_models: bool = True
+    max_tokens: int = Field(8192, ge=1)
+    max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
+    reasoning_content: bool = False
+
+    @field_validator("base_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if value:
+            HttpUrl(value)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.protocol != "demo" and not self.base_url:
+            raise ValueError("base_url is missing")
+        return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All credentials, the single one first, empty ones left out."""
+        return tuple(key for key in (self.api_key, *self.api_keys) if key)
+
+
+class Target(Section):
+    """A provider and the name a model has there."""
+
+    provider: str
+    model: str
+    weight: float = Field(1, ge=0)
+
+
+class Model(Section):
+    """A name clients use."""
+
+    targets: tuple[Target, ...] = Field(min_length=1)
+    fallbacks: tuple[str, ...] = ()
+    display_name: str | None = None
+    max_tokens: int | None = Field(None, ge=1)
+
+
+class Routing(Section):
+    """How a target is chosen and what happens when it fails."""
+
+    strategy: Literal["success_rate", "weighted", "latency", "cost"] = "success_rate"
+    cooldown_seconds: Seconds = Field(300, ge=0)
+    probe_seconds: Seconds = Field(15, gt=0)
+    retries: int = Field(2, ge=0, le=10)
+    unknown_model: Literal["auto", "error"] = "auto"
+    health_check_seconds: Seconds = Field(1800, gt=0)
+    model_list_seconds: Seconds = Field(3600, gt=0)
+    timeouts: Timeouts = Timeouts()
+
+
+class ChatPaths(Section):
+    """Paths that answer chat completions: the defaults replaced, prefixed, or joined by more."""
+
+    replace: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
+    append: tuple[str, ...] = ()
+
+    @field_validator("replace", "prefix", "append")
+    @classmethod
+    def _slash(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if not path.startswith("/"):
+                raise ValueError(f"{path!r} must begin with /")
+        return value
+
+
+class Sessions(Section):
+    """Conversation histories kept for clients."""
+
+    ttl_seconds: Seconds = Field(1800, gt=0)
+    max_sessions: int = Field(10_000, ge=1)
+    clean_every_seconds: Seconds = Field(600, gt=0)
+
+
+class PromptCache(Section):
+    """Answers replayed for an equal question."""
+
+    enabled: bool = False
+    ttl_seconds: Seconds = Field(1800, gt=0)
+    last_messages: int = Field(6, ge=1)
+    protocols: tuple[Literal["openai", "anthropic"], ...] = ("anthropic",)
+
+
+class McpServer(Section):
+    """An MCP server: a command run here, or a URL."""
+
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+    cwd: str | None = None
+    url: str | None = None
+    headers: dict[str, str] = {}
+    allow_private: bool = True
+    idempotent: tuple[str, ...] | bool = False
+    timeout_seconds: Seconds = Field(60, gt=0, le=1200)
+    connect_seconds: Seconds = Field(10, gt=0, le=120)
+    pool: str = "mcp"
+    pinned: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("give either command or url")
+        return self
+
+
+class UnifAI(Section):
+    """The UnifAI agent network."""
+
+    api_key: str = ""
+    base_url: str = "https://backend.unifai.network/api/v1"
+    static_actions: tuple[str, ...] = ()
+    static_toolkits: tuple[str, ...] = ()
+    allow_actions: tuple[str, ...] = ("*",)
+    allow_payments: bool = False
+
+
+class ToolLimits(Section):
+    """What one request may spend on tools."""
+
+    rounds: int = Field(10, ge=1, le=25)
+    calls: int = Field(50, ge=1)
+    seconds: Seconds = Field(120, gt=0)
+    parallel: int = Field(4, ge=1)
+    result_bytes: int = Field(1_048_576, ge=1024)
+    summarise_over_tokens: int = Field(4000, ge=1)
+    call_seconds: Seconds = Field(60, gt=0, le=1200)
+
+
+class Tools(Section):
+    """Tools that run on our workers."""
+
+    python: tuple[str, ...] = ()
+    mcp: dict[str, McpServer] = {}
+    unifai: UnifAI = UnifAI()
+    builtin: bool = True
+    limits: ToolLimits = ToolLimits()
+    summary_model: str | None = None
+    allow_private_fetch: bool = False
+    allow_fetch_hosts: tuple[str, ...] = ()
+    concurrency: int = Field(16, ge=1)
+
+
+class Byo(Section):
+    """Endpoints that a request names itself."""
+
+    enabled: bool = True
+    allow_private: bool = False
+    allow_hosts: tuple[str, ...] = ()
+
+
+class Price(Section):
+    """A price per 1,000 tokens, in usage.currency unless it names its own."""
+
+    input: float | str = Field(union_mode="left_to_right")
+    output: float | str = Field(union_mode="left_to_right")
+    cache_read: float | str | None = None
+    cache_write: float | str | None = None
+    reasoning: float | str | None = None
+    display_name: str | None = None
+    currency: str | None = Field(None, min_length=3, max_length=3)
+    provider: str | None = None
+
+
+class Alert(Section):
+    """A spending limit that tells somebody."""
+
+    name: str
+    period: Literal["day", "month"] = "day"
+    limit: float = Field(gt=0)
+    thresholds: tuple[float, ...] = (0.8, 1.0)
+    webhook: str | None = None
+    secret: str | None = None
+    by: Literal["total", "key", "user", "model", "function", "anchor"] = "total"
+    match: str | None = None
+
+
+class Usage(Section):
+    """The ledger."""
+
+    timezone: str = "Asia/Shanghai"
+    currency: str = Field("CNY", min_length=3, max_length=3)
+    prices: dict[str, Price] = {}
+    alerts: tuple[Alert, ...] = ()
+    unpriced_ceiling: Price | None = None
+    rates: dict[str, float] = {}
+    event_days: int | None = Field(None, ge=1)
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"{value!r} is not a time zone") from error
+        return value
+
+
+class DataSource(Section):
+    """A market data API."""
+
+    base_url: str | None = None
+    api_key: str = ""
+    enabled: bool = True
+
+
+class Reports(Section):
+    """Report jobs."""
+
+    directory: str = "./data/reports"
+    retention_days: int = Field(30, ge=1)
+    insight_model: str | None = None
+    data_sources: dict[str, DataSource] = {}
+    workers: int = Field(1, ge=1, le=16)
+    running_per_owner: int = Field(4, ge=1)
+
+
+class Config(Section):
+    """The whole file."""
+
+    providers: dict[str, Provider] = {}
+    models: dict[str, Model] = {}
+    demo: bool = True
+    routing: Routing = Routing()
+    chat_paths: ChatPaths = ChatPaths()
+    sessions: Sessions = Sessions()
+    cache: PromptCache = PromptCache()
+    tools: Tools = Tools()
+    byo: Byo = Byo()
+    usage: Usage = Usage()
+    reports: Reports = Reports()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_nulls(cls, data: Any) -> Any:
+        """A section that is present but empty means its defaults."""
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+    def faults(self) -> list[str]:
+        """What fits the shape but not together: names that nothing defines."""
+        found: list[str] = []
+        for name, model in self.models.items():
+            for index, target in enumerate(model.targets):
+                if target.provider not in self.providers and not (target.provider == "demo" and self.demo):
+                    found.append(f"models.{name}.targets.{index}.provider: no provider {target.provider!r}")
+            for index, fallback in enumerate(model.fallbacks):
+                if fallback not in self.models and not (fallback == "demo" and self.demo):
+                    found.append(f"models.{name}.fallbacks.{index}: no model {fallback!r}")
+        return found

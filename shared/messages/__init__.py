@@ -1,0 +1,1 @@
+"""What is said between the services: frozen, versioned, additive. One file per speaker."""

@@ -1,0 +1,96 @@
+"""Publishes the spool: in order, with confirms, as fast as the bus takes it, and for as long as the bus is away."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from shared import clock
+from shared.bus import Bus, Message
+from shared.errors import BusUnavailable
+from shared.messages.router import EVENTS, USAGE_QUEUE
+from shared.spool import Pending, Spool
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+IN_FLIGHT = 250
+PAUSE_SECONDS = 0.5
+IDLE_SECONDS = 1.0
+SYNC_SECONDS = 0.05
+ADOPT_SECONDS = 5.0
+CONFIRM_SECONDS = 10.0
+
+
+class SpoolPublisher:
+    """Three loops around one spool: publish, flush to disk, adopt what dead processes left."""
+
+    def __init__(self, spool: Spool, bus: Bus) -> None:
+        self._spool = spool
+        self._bus = bus
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._bus.declare(EVENTS)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._publish(), name="spool.publish")
+            group.create_task(self._sync(), name="spool.sync")
+            group.create_task(self._adopt(), name="spool.adopt")
+
+    async def flush(self, seconds: float) -> bool:
+        """Publish everything that is left, up to a deadline; the rest stays on disk for the next start."""
+        deadline = clock.monotonic() + seconds
+        while clock.monotonic() < deadline:
+            pending = self._spool.pending(BATCH)
+            if not pending:
+                return True
+            if not await self._send(pending, max(0.1, deadline - clock.monotonic())):
+                return False
+        return False
+
+    async def _publish(self) -> None:
+        while True:
+            self._spool.wrote.clear()
+            pending = self._spool.pending(BATCH)
+            if not pending:
+                await _wait(self._spool.wrote, IDLE_SECONDS)
+            elif not await self._send(pending, CONFIRM_SECONDS):
+                await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _send(self, pending: Sequence[Pending], seconds: float) -> bool:
+        """Send a batch; what is confirmed from its beginning on is done. False when something was not taken."""
+        room = asyncio.Semaphore(IN_FLIGHT)
+
+        async def one(item: Pending) -> bool:
+            async with room:
+                try:
+                    message = Message(item.body, message_id=item.event_id)
+                    await self._bus.send(USAGE_QUEUE, message, timeout_seconds=seconds)
+                except BusUnavailable:
+                    return False
+                return True
+
+        results = await asyncio.gather(*(one(item) for item in pending))
+        confirmed = results.index(False) if False in results else len(results)
+        if confirmed:
+            self._spool.published(pending[confirmed - 1].position, confirmed)
+        if confirmed < len(results):
+            log.warning("spool_waiting", events=self._spool.events_waiting, bytes=self._spool.bytes_waiting)
+        return confirmed == len(results)
+
+    async def _sync(self) -> None:
+        while True:
+            await asyncio.sleep(SYNC_SECONDS)
+            await asyncio.to_thread(self._spool.sync)
+
+    async def _adopt(self) -> None:
+        while True:
+            self._spool.adopt(clock.now())
+            await asyncio.sleep(ADOPT_SECONDS)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return

@@ -64,9 +64,7 @@ class Answer:
 class Transport(Protocol):
     """One GET with a deadline and a body cap; raises SourceError when no answer came."""
 
-    async def get(
-        self, url: str, *, headers: Mapping[str, str], timeout_seconds: float, max_bytes: int
-    ) -> Answer: ...
+    async def get(self, url: str, *, headers: Mapping[str, str], timeout_seconds: float, max_bytes: int) -> Answer: ...
 
 
 class Cache(Protocol):

@@ -84,9 +84,7 @@ class Coingecko:
 
     async def _venues(self, token: str) -> list[dict[str, Any]] | None:
         try:
-            answer = await self._ask.json(
-                f"/coins/{token}/tickers", {"order": "volume_desc", "depth": "false"}
-            )
+            answer = await self._ask.json(f"/coins/{token}/tickers", {"order": "volume_desc", "depth": "false"})
         except NotKnownError:
             return []
         except SourceError:

@@ -75,15 +75,11 @@ class Defillama:
         return read_stablecoin(row, history)
 
     async def _protocol(self, subject: Subject) -> dict[str, Any] | None:
-        row = _by_gecko_id(
-            await self._ask.json("/protocols", base_url=self._hosts["api"]), subject.token, 20_000
-        )
+        row = _by_gecko_id(await self._ask.json("/protocols", base_url=self._hosts["api"]), subject.token, 20_000)
         if row is None:
             return None
         slug = text(row.get("slug"), 80)
-        fees, revenue = await asyncio.gather(
-            self._monthly(slug, "dailyFees"), self._monthly(slug, "dailyRevenue")
-        )
+        fees, revenue = await asyncio.gather(self._monthly(slug, "dailyFees"), self._monthly(slug, "dailyRevenue"))
         return {**read_protocol(row), "fees_30d": fees, "revenue_30d": revenue}
 
     async def _monthly(self, slug: str | None, kind: str) -> float | None:

@@ -24,9 +24,7 @@ class Dexscreener:
         if rows is not None and not isinstance(rows, list):
             raise SourceError("bad_answer")
         pools = [
-            read_pool(row, subject.address)
-            for row in map(mapping, sequence(rows, 200))
-            if row.get("chainId") == chain
+            read_pool(row, subject.address) for row in map(mapping, sequence(rows, 200)) if row.get("chainId") == chain
         ]
         if not pools:
             raise NotKnownError
@@ -38,9 +36,7 @@ def read_pool(row: dict[str, Any], address: str) -> dict[str, Any]:
     base = str(dig(row, "baseToken", "address")).lower() == address
     return {
         "dex": text(row.get("dexId"), 30),
-        "pair": text(
-            f"{text(dig(row, 'baseToken', 'symbol'), 20)}/{text(dig(row, 'quoteToken', 'symbol'), 20)}", 42
-        ),
+        "pair": text(f"{text(dig(row, 'baseToken', 'symbol'), 20)}/{text(dig(row, 'quoteToken', 'symbol'), 20)}", 42),
         "labels": [label for label in map(text, sequence(row.get("labels"), 4)) if label],
         # The quoted price is the base token's; when ours is the quote it says nothing about us.
         "price_usd": price(row.get("priceUsd")) if base else None,

@@ -35,16 +35,12 @@ class Ethplorer:
         )
         token = mapping(info)
         if token.get("error"):
-            raise (
-                NotKnownError if number(dig(token, "error", "code")) in (104, 150) else SourceError("refused")
-            )
+            raise (NotKnownError if number(dig(token, "error", "code")) in (104, 150) else SourceError("refused"))
         if not text(token.get("address"), 64):
             raise SourceError("bad_answer")
         reason = "no holder list" if holders is None else None
         data = {**read_token(token), "holders": holders or []}
-        return Finding(
-            NAME, "ok", data, reason, data["price_as_of"], ["/getTokenInfo", "/getTopTokenHolders"]
-        )
+        return Finding(NAME, "ok", data, reason, data["price_as_of"], ["/getTokenInfo", "/getTopTokenHolders"])
 
     async def _holders(self, address: str) -> list[dict[str, Any]] | None:
         try:
@@ -65,9 +61,7 @@ def read_token(token: dict[str, Any]) -> dict[str, Any]:
     return {
         "holder_count": amount(token.get("holdersCount")),
         "transfer_count": amount(token.get("transfersCount")),
-        "total_supply": raw / 10**decimals
-        if raw is not None and decimals is not None and decimals <= 36
-        else None,
+        "total_supply": raw / 10**decimals if raw is not None and decimals is not None and decimals <= 36 else None,
         "created_at": moment(dig(token, "contractInfo", "creationTimestamp")),
         "price": price(quote.get("rate")),
         "price_as_of": moment(quote.get("ts")),

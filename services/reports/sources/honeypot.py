@@ -33,9 +33,7 @@ def read_simulation(answer: dict[str, Any]) -> dict[str, Any]:
         # Without a successful simulation the verdict is absent: unknown, never "not a honeypot".
         "honeypot": flag(dig(answer, "honeypotResult", "isHoneypot")) if simulated else None,
         "reason": text(dig(answer, "honeypotResult", "honeypotReason")),
-        "taxes": {
-            name: share(result.get(f"{name}Tax"), percent=True) for name in ("buy", "sell", "transfer")
-        },
+        "taxes": {name: share(result.get(f"{name}Tax"), percent=True) for name in ("buy", "sell", "transfer")},
         "open_source": flag(dig(answer, "contractCode", "openSource")),
         "proxy": flag(dig(answer, "contractCode", "isProxy")),
         "holder_count": amount(dig(answer, "token", "totalHolders")),

@@ -79,9 +79,7 @@ def market(history: dict[str, Any], total: float, maximum: float | None) -> dict
     }
 
 
-def pools(
-    rng: np.random.Generator, symbol: str, price: float, depth: float, count: int
-) -> list[dict[str, Any]]:
+def pools(rng: np.random.Generator, symbol: str, price: float, depth: float, count: int) -> list[dict[str, Any]]:
     quotes = ("WETH", "USDX", "DAIX", "WBTC", "EURX", "LSTX")
     dexes = ("orchard", "curvature", "meridian", "orchard", "ledgerswap", "meridian")
     found = []
@@ -104,9 +102,7 @@ def pools(
     return found
 
 
-def holders(
-    rng: np.random.Generator, first: float, decay: float, tags: dict[int, str]
-) -> list[dict[str, Any]]:
+def holders(rng: np.random.Generator, first: float, decay: float, tags: dict[int, str]) -> list[dict[str, Any]]:
     found = []
     for rank in range(100):
         part = first / (1 + rank) ** decay * float(rng.uniform(0.93, 1.07))
@@ -179,9 +175,7 @@ def simulation(*, trap: bool, buy: float, sell: float, people: int) -> dict[str,
     }
 
 
-def chain_data(
-    people: int, total: float, price: float, born: str, owners: list[dict[str, Any]]
-) -> dict[str, Any]:
+def chain_data(people: int, total: float, price: float, born: str, owners: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "holder_count": people,
         "transfer_count": people * 41,
@@ -193,9 +187,7 @@ def chain_data(
     }
 
 
-def identity(
-    token: str, name: str, symbol: str, categories: list[str], born: str, rank: int
-) -> dict[str, Any]:
+def identity(token: str, name: str, symbol: str, categories: list[str], born: str, rank: int) -> dict[str, Any]:
     return {
         "id": token,
         "name": name,
@@ -255,9 +247,7 @@ def stable(rng: np.random.Generator, benchmarks: dict[str, Any]) -> dict[str, An
                 "circulating": total,
                 "price": price,
                 "chains": {name: round(total * part, 2) for name, part in chains.items()},
-                "flow": [
-                    [day, float(f"{held:.6g}")] for day, held in zip(history["day"], supply, strict=True)
-                ],
+                "flow": [[day, float(f"{held:.6g}")] for day, held in zip(history["day"], supply, strict=True)],
             },
             "protocol": None,
         },
@@ -372,9 +362,7 @@ def suspicious(rng: np.random.Generator, benchmarks: dict[str, Any], shared: Arr
         "dexscreener": {"pools": only_pools},
         "goplus": {**security(powers, 0.05, 0.99, 1_894, total), "owner_share": 0.02, "creator_share": 0.31},
         "honeypot": simulation(trap=True, buy=0.05, sell=0.99, people=1_894),
-        "ethplorer": chain_data(
-            1_902, total, float(f"{price * 0.98:.4g}"), "2025-09-20T00:00:00+00:00", owners
-        ),
+        "ethplorer": chain_data(1_902, total, float(f"{price * 0.98:.4g}"), "2025-09-20T00:00:00+00:00", owners),
         "etherscan": {
             "raw_supply": None,
             "verified": False,

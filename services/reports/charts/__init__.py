@@ -1,0 +1,1 @@
+"""Charts as hand-written SVG: direct labels, few colours, variables for light and dark."""

@@ -1,0 +1,99 @@
+"""One append-only file of records on their way to a server, locked for as long as its process lives."""
+
+import contextlib
+import importlib
+import logging
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tollway.ids import new_event_id
+from tollway.usage.journal import parse_lines
+
+log = logging.getLogger("tollway.usage")
+
+
+def _locks() -> ModuleType | None:
+    try:
+        return importlib.import_module("fcntl")
+    except ImportError:  # on Windows no process adopts the records of another
+        return None
+
+
+_fcntl = _locks()
+
+
+class Segment:
+    """An open, locked file and how many of its records were sent."""
+
+    def __init__(self, path: Path, file: int) -> None:
+        self.path = path
+        self.sent = 0
+        self._file = file
+        self._read: list[dict[str, Any]] | None = None
+
+    def append(self, line: bytes) -> None:
+        """Adds one record in a single write."""
+        if os.write(self._file, line) != len(line):
+            os.write(self._file, b"\n")
+            msg = f"{self.path}: the record was written only in part"
+            raise OSError(msg)
+
+    def unsent(self) -> list[dict[str, Any]]:
+        """The records still to be sent; read once, for nobody appends to a segment that is being sent."""
+        if self._read is None:
+            # by the open file, not the name: a segment whose name somebody removed is still sent
+            with os.fdopen(os.dup(self._file), "rb") as file:
+                file.seek(0)
+                self._read = list(parse_lines(file, self.path))
+        return self._read[self.sent :]
+
+    def delete(self) -> None:
+        """Forgets a segment that was sent."""
+        self.path.unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        """Lets go of the file without touching it."""
+        with contextlib.suppress(OSError):
+            os.close(self._file)
+
+
+def open_segment(directory: Path) -> Segment:
+    """A new segment of this process."""
+    directory.mkdir(parents=True, exist_ok=True)
+    # locked under a name nobody adopts, so that no other process can take it between creation and lock
+    unready = directory / f".segment-{new_event_id()}.new"
+    file = os.open(unready, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+    _lock(file)
+    path = directory / f"segment-{new_event_id()}.jsonl"
+    unready.rename(path)
+    return Segment(path, file)
+
+
+def adopt_orphans(directory: Path) -> list[Segment]:
+    """The segments of processes that live no more, oldest first."""
+    orphans = []
+    for path in sorted(directory.glob("segment-*.jsonl")) if _fcntl else []:
+        try:
+            file = os.open(path, os.O_RDWR | os.O_APPEND)
+        except FileNotFoundError:
+            continue
+        # unlinked between opening and locking: its owner has just sent it
+        if _lock(file) and os.fstat(file).st_nlink:
+            log.info("adopting the usage records that an earlier process left in %s", path)
+            orphans.append(Segment(path, file))
+        else:
+            os.close(file)
+    return orphans
+
+
+def _lock(file: int) -> bool:
+    if _fcntl is None:
+        return True
+    try:
+        _fcntl.flock(file, _fcntl.LOCK_EX | _fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

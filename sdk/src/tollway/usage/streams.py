@@ -1,0 +1,182 @@
+"""Stand-ins for what tracked functions return in pieces; they book the call when the original ends."""
+
+import contextlib
+from collections.abc import AsyncGenerator, Generator
+from types import TracebackType
+from typing import Any
+
+from tollway.usage.call import TrackedCall
+
+
+class TrackedGenerator(Generator[Any, Any, Any]):
+    """A generator whose items are observed; `send`, `throw` and its return value pass through."""
+
+    def __init__(self, source: Generator[Any, Any, Any], call: TrackedCall) -> None:
+        self._source = source
+        self._call = call
+
+    def send(self, value: Any) -> Any:
+        item = self._source.send(value)
+        self._call.observe_event(item)
+        return item
+
+    def throw(self, *raised: Any) -> Any:
+        item = self._source.throw(*raised)
+        self._call.observe_event(item)
+        return item
+
+    def close(self) -> None:
+        self._source.close()
+
+
+async def track_async_generator(
+    source: AsyncGenerator[Any, Any], call: TrackedCall
+) -> AsyncGenerator[Any, Any]:
+    """The asynchronous counterpart."""
+    async with contextlib.aclosing(source):
+        sent = None
+        while True:
+            try:
+                item = await source.asend(sent)
+            except StopAsyncIteration:
+                return
+            call.observe_event(item)
+            sent = yield item
+
+
+class _StandIn:
+    """Passes everything it does not know to the original, its class included."""
+
+    def __init__(self, original: Any, call: TrackedCall) -> None:
+        self._original = original
+        self._call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._original, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # isinstance() shall say what it says of the original
+        return type(self._original)
+
+    def __del__(self) -> None:
+        # a stream that was dropped half-read is booked too
+        self._call.finish(left=True)
+
+
+class TrackedStream(_StandIn):
+    """A stream object of an SDK (or any iterator)."""
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            item = next(self._original)
+        except StopIteration:
+            self._call.finish()
+            raise
+        except BaseException as error:
+            self._call.finish(error)
+            raise
+        self._call.observe_event(item)
+        return item
+
+    def __enter__(self) -> Any:
+        self._original.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Any:
+        self._call.finish(error, left=True)
+        return self._original.__exit__(kind, error, trace)
+
+    def close(self) -> Any:
+        self._call.finish(left=True)
+        return self._original.close()
+
+
+class TrackedAsyncStream(_StandIn):
+    """An asynchronous stream object."""
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            item = await anext(self._original)
+        except StopAsyncIteration:
+            self._call.finish()
+            raise
+        except BaseException as error:
+            self._call.finish(error)
+            raise
+        self._call.observe_event(item)
+        return item
+
+    async def __aenter__(self) -> Any:
+        await self._original.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Any:
+        self._call.finish(error, left=True)
+        return await self._original.__aexit__(kind, error, trace)
+
+    async def close(self) -> Any:
+        self._call.finish(left=True)
+        return await self._original.close()
+
+    async def aclose(self) -> Any:
+        self._call.finish(left=True)
+        return await self._original.aclose()
+
+
+class TrackedManager(_StandIn):
+    """The context managers of the SDKs' streaming helpers, whose usage is read from their final snapshot."""
+
+    _inner: Any = None
+
+    def __enter__(self) -> Any:
+        self._inner = self._original.__enter__()
+        return self._inner
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Any:
+        self._book(error)
+        return self._original.__exit__(kind, error, trace)
+
+    async def __aenter__(self) -> Any:
+        self._inner = await self._original.__aenter__()
+        return self._inner
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Any:
+        self._book(error)
+        return await self._original.__aexit__(kind, error, trace)
+
+    def _book(self, error: BaseException | None) -> None:
+        # Anthropic's and OpenAI's helpers assert inside these properties when nothing has come yet
+        for name in ("current_message_snapshot", "current_completion_snapshot"):
+            with contextlib.suppress(Exception):
+                self._call.observe(getattr(self._inner, name))
+        self._call.finish(error)
+
+
+def stand_in(result: Any, call: TrackedCall) -> Any:
+    """A stand-in when the result comes in pieces; else the result itself, observed and booked."""
+    kind = type(result)
+    if kind.__name__.endswith("StreamManager") and (
+        hasattr(kind, "__enter__") or hasattr(kind, "__aenter__")
+    ):
+        return TrackedManager(result, call)
+    if hasattr(kind, "__anext__"):
+        return TrackedAsyncStream(result, call)
+    if hasattr(kind, "__next__"):
+        return TrackedStream(result, call)
+    call.observe(result)
+    call.finish()
+    return result

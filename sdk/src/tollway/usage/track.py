@@ -1,0 +1,150 @@
+"""The decorator that books every call of a function that asks a model."""
+
+import functools
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, TypeVar, cast
+
+from tollway.usage.call import TrackedCall, Tracking
+from tollway.usage.labels import current_labels
+from tollway.usage.record import Labels, label
+from tollway.usage.streams import TrackedGenerator, stand_in, track_async_generator
+
+F = TypeVar("F", bound=Callable[..., Any])
+LABELS = ("user_id", "anchor_id", "session_id")
+
+
+def track_ai_usage(
+    function: str,
+    model: str | None = None,
+    *,
+    user_id: str | None = None,
+    anchor_id: str | None = None,
+    session_id: str | None = None,
+) -> Callable[[F], F]:
+    """Books each call of the decorated function under `function` and `model` (else the answer's own).
+
+    It understands functions, coroutines, generators, asynchronous generators and functions that return a
+    stream; answers of the OpenAI and Anthropic SDKs and their JSON. Ids are taken from here, else from the
+    function's own arguments of these names, else from `usage_labels`. It never raises by itself; what the
+    function raises or returns is passed on.
+    """
+    tracking = Tracking(function, model)
+    fixed = {"user_id": user_id, "anchor_id": anchor_id, "session_id": session_id}
+
+    def decorate(target: F) -> F:
+        find = _label_finder(target, fixed)
+
+        def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TrackedCall:
+            return TrackedCall(tracking, find(args, kwargs))
+
+        for is_kind, wrap in _WRAPPERS:
+            if is_kind(target):
+                return cast("F", functools.wraps(target)(wrap(target, begin)))
+        return cast("F", functools.wraps(target)(_wrap_function(target, begin)))
+
+    return decorate
+
+
+Begin = Callable[[tuple[Any, ...], Mapping[str, Any]], TrackedCall]
+
+
+def _wrap_function(target: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    def tracked(*args: Any, **kwargs: Any) -> Any:
+        call = begin(args, kwargs)
+        try:
+            result = target(*args, **kwargs)
+        except BaseException as error:
+            call.finish(error)
+            raise
+        if inspect.isawaitable(result):
+            return _finish_later(result, call)
+        return stand_in(result, call)
+
+    return tracked
+
+
+def _wrap_coroutine(target: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    async def tracked(*args: Any, **kwargs: Any) -> Any:
+        return await _finish_later(target(*args, **kwargs), begin(args, kwargs))
+
+    return tracked
+
+
+async def _finish_later(pending: Awaitable[Any], call: TrackedCall) -> Any:
+    try:
+        result = await pending
+    except BaseException as error:
+        call.finish(error)
+        raise
+    return stand_in(result, call)
+
+
+def _wrap_generator(target: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    def tracked(*args: Any, **kwargs: Any) -> Any:
+        call = begin(args, kwargs)
+        try:
+            returned = yield from TrackedGenerator(target(*args, **kwargs), call)
+        except BaseException as error:
+            call.finish(error)
+            raise
+        call.observe(returned)
+        call.finish()
+        return returned
+
+    return tracked
+
+
+def _wrap_async_generator(target: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
+    async def tracked(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        call = begin(args, kwargs)
+        try:
+            async for item in track_async_generator(target(*args, **kwargs), call):
+                yield item
+        except BaseException as error:
+            call.finish(error)
+            raise
+        call.finish()
+
+    return tracked
+
+
+_WRAPPERS: tuple[
+    tuple[Callable[[Any], bool], Callable[[Callable[..., Any], Begin], Callable[..., Any]]], ...
+] = (
+    (inspect.isasyncgenfunction, _wrap_async_generator),
+    (inspect.iscoroutinefunction, _wrap_coroutine),
+    (inspect.isgeneratorfunction, _wrap_generator),
+)
+
+
+def _label_finder(
+    target: Callable[..., Any], fixed: Mapping[str, str | None]
+) -> Callable[[tuple[Any, ...], Mapping[str, Any]], Labels]:
+    places = _argument_places(target)
+
+    def find(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Labels:
+        around = current_labels()
+        found: dict[str, str | None] = {}
+        for name in LABELS:
+            value = fixed[name] or kwargs.get(name)
+            place = places.get(name)
+            if value is None and place is not None and place < len(args):
+                value = args[place]
+            found[name] = label(value) if isinstance(value, str | int) else getattr(around, name)
+        return Labels(**found)
+
+    return find
+
+
+def _argument_places(target: Callable[..., Any]) -> dict[str, int]:
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):  # some built-in callables have no signature
+        return {}
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return {
+        parameter.name: place
+        for place, parameter in enumerate(parameters)
+        if parameter.name in LABELS and parameter.kind in positional
+    }

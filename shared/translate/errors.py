@@ -91,9 +91,7 @@ def parse_error(
         value = decode(body)
     except NotJsonError:
         message = _readable(body) or f"the provider answered {status} without an explanation"
-        return UpstreamError(
-            _honest(status, None, None), None, None, message, None, retry_after, dialect, body
-        )
+        return UpstreamError(_honest(status, None, None), None, None, message, None, retry_after, dialect, body)
     return error_of(value, status, dialect, retry_after, body)
 
 
@@ -109,9 +107,7 @@ def error_of(
         value = value[0]
     inner: Any = value
     if isinstance(value, dict):
-        inner = next(
-            (value[key] for key in ("error", "detail", "errors", "message") if value.get(key)), value
-        )
+        inner = next((value[key] for key in ("error", "detail", "errors", "message") if value.get(key)), value)
     if isinstance(inner, list) and inner:
         inner = inner[0]
     fields = inner if isinstance(inner, dict) else {}
@@ -126,9 +122,7 @@ def error_of(
     if message is None and inner:
         message = inner if isinstance(inner, str) else encode(inner).decode()
     message = _clean(message) if message else f"the provider answered {status} without an explanation"
-    return UpstreamError(
-        status, type_, _text(code), message, _text(fields.get("param")), retry_after, dialect, body
-    )
+    return UpstreamError(status, type_, _text(code), message, _text(fields.get("param")), retry_after, dialect, body)
 
 
 def kind(error: UpstreamError) -> Kind:

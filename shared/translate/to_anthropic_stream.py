@@ -7,13 +7,13 @@ from shared.translate.errors import UpstreamError, error_of
 from shared.translate.progress import Progress
 from shared.translate.reasons import stop_reason
 from shared.translate.segments import Segment, SegmentKind
+from shared.wire.call_tracker import CallTracker
 from shared.wire.frames import Chunk, Delta, FunctionDelta, ToolCallDelta, read_chunk
 from shared.wire.json_text import decode, encode, encode_text
 from shared.wire.sse import DONE, SseEvent, encode_object
 from shared.wire.usage import TokenUsage
 
 _MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
-_ABSENT = (None, "", "null")
 
 
 class OpenAIToAnthropic(Progress):
@@ -23,9 +23,7 @@ class OpenAIToAnthropic(Progress):
     `message_start` until the provider has told its count.
     """
 
-    def __init__(
-        self, *, model: str | None = None, answer_id: str | None = None, input_estimate: int = 0
-    ) -> None:
+    def __init__(self, *, model: str | None = None, answer_id: str | None = None, input_estimate: int = 0) -> None:
         super().__init__()
         self._model = model
         self._id = answer_id
@@ -37,9 +35,9 @@ class OpenAIToAnthropic(Progress):
         self._delta_head = b""
         self._open_segment: Segment | None = None
         self._waiting: list[Segment] = []
-        self._calls: dict[object, Segment] = {}
-        self._call_count = 0
-        self._last_call: Segment | None = None
+        self._thought: Segment | None = None
+        self._tracker = CallTracker()
+        self._calls: list[Segment] = []
 
     def feed(self, event: SseEvent) -> list[bytes]:
         """The client events that this one gives."""
@@ -68,12 +66,10 @@ class OpenAIToAnthropic(Progress):
         self._closed = True
         out: list[bytes] = []
         self._advance(out, ending=True)
-        reason = stop_reason(self._finish, has_calls=self._call_count > 0)
+        reason = stop_reason(self._finish, has_calls=bool(self._calls))
         delta = {"stop_reason": reason, "stop_sequence": None}
         out.append(
-            encode_object(
-                {"type": "message_delta", "delta": delta, "usage": self._final_usage()}, "message_delta"
-            )
+            encode_object({"type": "message_delta", "delta": delta, "usage": self._final_usage()}, "message_delta")
         )
         out.append(_MESSAGE_STOP)
         return out
@@ -88,9 +84,7 @@ class OpenAIToAnthropic(Progress):
                 self._take_delta(choice.delta, out)
             if choice.finish_reason:
                 if choice.finish_reason == "error":
-                    self.failure = UpstreamError(
-                        502, None, None, "the provider ended the answer with an error"
-                    )
+                    self.failure = UpstreamError(502, None, None, "the provider ended the answer with an error")
                     return []
                 self._finish = choice.finish_reason
                 self.finished = self.started_content = True
@@ -102,9 +96,7 @@ class OpenAIToAnthropic(Progress):
         if self._id is None:
             tail = frame.id if isinstance(frame.id, str) and frame.id else ids.uuid7().hex
             self._id = f"msg_{tail.removeprefix('chatcmpl-')}"
-        usage = (
-            self.usage.to_anthropic() if self.usage.input_tokens else {"input_tokens": self._input_estimate}
-        )
+        usage = self.usage.to_anthropic() if self.usage.input_tokens else {"input_tokens": self._input_estimate}
         message: dict[str, Any] = {
             "id": self._id,
             "type": "message",
@@ -139,7 +131,7 @@ class OpenAIToAnthropic(Progress):
         if delta.tool_calls:
             for call in delta.tool_calls:
                 self._take_call(call, out)
-        if delta.function_call is not None:
+        if delta.function_call:
             self._take_call(ToolCallDelta(index="function_call", function=delta.function_call), out)
         if delta.audio or delta.images:
             self.lossy.add("content.media")
@@ -167,17 +159,26 @@ class OpenAIToAnthropic(Progress):
             if block.get("type") == "redacted_thinking":
                 self.lossy.add("redacted_thinking")
             elif isinstance(block.get("signature"), str) and block["signature"]:
-                segment = self._open_segment
-                if segment is None or segment.kind != "thinking":
-                    segment = self._flow("thinking", str(block.get("thinking") or ""), out, fresh=True)
-                segment.signature = block["signature"]
+                self._sign(block, out)
 
-    def _flow(self, kind: SegmentKind, text: str, out: list[bytes], *, fresh: bool = False) -> Segment:
+    def _sign(self, block: dict[str, Any], out: list[bytes]) -> None:
+        """Puts a signature on the thought it ends; a thought not told before is told now."""
+        thought = self._thought
+        if thought is None:
+            thought = self._flow("thinking", str(block.get("thinking") or ""), out)
+        elif thought.complete:
+            self.lossy.add("thinking.signature")
+        thought.signature = block["signature"]
+        self._thought = None
+
+    def _flow(self, kind: SegmentKind, text: str, out: list[bytes]) -> Segment:
         """Adds text to the newest segment when that is of its kind, to a new one otherwise."""
         newest = self._waiting[-1] if self._waiting else self._open_segment
-        if fresh or newest is None or newest.kind != kind:
+        if newest is None or newest.kind != kind or newest.signature:
             newest = Segment(kind)
             self._waiting.append(newest)
+        if kind == "thinking":
+            self._thought = newest
         if text:
             self.started_content = True
             self.count_text(text)
@@ -187,46 +188,27 @@ class OpenAIToAnthropic(Progress):
 
     def _take_call(self, delta: ToolCallDelta, out: list[bytes]) -> None:
         function = delta.function or delta.custom or FunctionDelta()
-        segment = self._call_of(delta, function)
-        if segment.call_id in _ABSENT and delta.id not in _ABSENT:
-            segment.call_id = str(delta.id)
-        if not segment.name and isinstance(function.name, str) and function.name:
+        arguments = function.arguments
+        if delta.custom and function.input:
+            self.lossy.add("tools.custom")
+            arguments = encode_text({"input": function.input})
+        if arguments and not isinstance(arguments, str):
+            arguments = encode_text(arguments)
+        position, begins = self._tracker.place(delta.index, delta.id, function.name, arguments)
+        if begins:
+            self._calls.append(Segment("tool"))
+            self._waiting.append(self._calls[position])
+        segment = self._calls[position]
+        if not segment.call_id and isinstance(delta.id, str):
+            segment.call_id = delta.id
+        if not segment.name and function.name and isinstance(function.name, str):
             segment.name = function.name
             self.count_text(function.name)
-        arguments = function.arguments
-        if delta.custom is not None and isinstance(function.input, str):
-            self.lossy.add("tools.custom")
-            arguments = encode_text({"input": function.input}) if function.input else None
-        if arguments is not None and not isinstance(arguments, str):
-            arguments = encode_text(arguments)
         if arguments:
             self.count_text(arguments)
             segment.add(arguments)
         self.started_content = True
         self._advance(out)
-
-    def _call_of(self, delta: ToolCallDelta, function: FunctionDelta) -> Segment:
-        """The call a delta belongs to: by its index, and by its id where the index is missing or
-        always the same.
-        """
-        key = delta.index
-        known = self._last_call if key is None else self._calls.get(key)
-        if key is None and delta.id not in _ABSENT:
-            known = self._calls.get(("id", delta.id))
-        if known is not None:
-            other_id = delta.id not in _ABSENT and known.call_id not in _ABSENT and delta.id != known.call_id
-            unnamed_next = key is None and delta.id in _ABSENT and function.name and known.may_close()
-            if not (other_id and function.name) and not unnamed_next:
-                return known
-        segment = Segment("tool")
-        self._call_count += 1
-        self._last_call = segment
-        if key is not None:
-            self._calls[key] = segment
-        elif delta.id not in _ABSENT:
-            self._calls[("id", delta.id)] = segment
-        self._waiting.append(segment)
-        return segment
 
     def _advance(self, out: list[bytes], *, ending: bool = False) -> None:
         """Sends what may be sent: the open segment's news, then each waiting one as soon as it is its
@@ -259,9 +241,7 @@ class OpenAIToAnthropic(Progress):
                 b'"thinking_delta","thinking":',
             )
         else:
-            call_id = segment.call_id
-            if call_id in _ABSENT:
-                call_id = f"call_{str(self._id).removeprefix('msg_')}_{self._index}"
+            call_id = segment.call_id or f"call_{str(self._id).removeprefix('msg_')}_{self._index}"
             block = {"type": "tool_use", "id": call_id, "name": segment.name, "input": {}}
             head = b'"input_json_delta","partial_json":'
         self._delta_head = (
@@ -281,7 +261,6 @@ class OpenAIToAnthropic(Progress):
             delta = {"type": "signature_delta", "signature": segment.signature}
             event = {"type": "content_block_delta", "index": self._index, "delta": delta}
             out.append(encode_object(event, "content_block_delta"))
-        out.append(
-            b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % self._index
-        )
+        out.append(b'event: content_block_stop\ndata: {"type":"content_block_stop","index":%d}\n\n' % self._index)
+        segment.complete = True
         self._open_segment = None

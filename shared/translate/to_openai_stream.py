@@ -165,9 +165,7 @@ class AnthropicToOpenAI(Progress):
         name = block.name if isinstance(block.name, str) else ""
         self.count_text(name)
         if self._legacy:
-            return (
-                [self._chunk({"function_call": {"name": name, "arguments": ""}})] if not self._tools else []
-            )
+            return [self._chunk({"function_call": {"name": name, "arguments": ""}})] if not self._tools else []
         call_id = block.id if isinstance(block.id, str) and block.id else f"call_{self._id}_{self._tools}"
         if name in self._custom_tools:
             call: dict[str, Any] = {"type": "custom", "custom": {"name": name, "input": ""}}

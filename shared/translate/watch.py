@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from shared.translate.errors import UpstreamError, error_of
+from shared.translate.mend import ChunkMender
 from shared.translate.progress import Progress
 from shared.wire.frames import Chunk, Delta, Event, EventDelta, read_chunk, read_event
 from shared.wire.json_text import decode, encode
@@ -27,7 +28,9 @@ class OpenAIWatcher(Progress):
         self._choices = choices
         self._finished_choices: set[Any] = set()
         self._done = False
+        self._usage_relayed = False
         self._usage_chunk: bytes | None = None
+        self._mender = ChunkMender()
 
     def feed(self, event: SseEvent) -> bytes | None:
         """The bytes to relay for this event, if any."""
@@ -49,6 +52,9 @@ class OpenAIWatcher(Progress):
             self._look(frame)
             if self.failure is not None:
                 return None
+            mended = self._mender.mend(event.data, frame)
+            if mended is not None:
+                event = SseEvent(event.event, mended, b"")
         if isinstance(frame.usage, dict):
             return self._take_usage(event, frame)
         return event.raw if event.event is None and event.is_clean else _cleaned(event)
@@ -58,8 +64,9 @@ class OpenAIWatcher(Progress):
         if self._done or not self.finished or self.failure is not None:
             return []
         self._done = True
-        if self._include_usage and self._usage_chunk is not None:
-            return [encode_event(self._usage_chunk), OPENAI_DONE]
+        usage_chunk, self._usage_chunk = self._usage_chunk, None
+        if usage_chunk is not None and self._include_usage and not self._usage_relayed:
+            return [encode_event(usage_chunk), OPENAI_DONE]
         return [OPENAI_DONE]
 
     def _look(self, frame: Chunk) -> None:
@@ -68,9 +75,7 @@ class OpenAIWatcher(Progress):
                 self._look_at_delta(choice.delta)
             if choice.finish_reason:
                 if choice.finish_reason == "error":
-                    self.failure = UpstreamError(
-                        502, None, None, "the provider ended the answer with an error"
-                    )
+                    self.failure = UpstreamError(502, None, None, "the provider ended the answer with an error")
                     return
                 self.started_content = True
                 self._finished_choices.add(choice.index)
@@ -89,10 +94,10 @@ class OpenAIWatcher(Progress):
         for call in delta.tool_calls or ():
             self.started_content = True
             function = call.function or call.custom
-            for piece in (function.name, function.arguments, function.input) if function is not None else ():
+            for piece in (function.name, function.arguments, function.input) if function else ():
                 if isinstance(piece, str):
                     self.count_text(piece)
-        if delta.function_call is not None:
+        if delta.function_call:
             self.started_content = True
             if isinstance(delta.function_call.arguments, str):
                 self.count_text(delta.function_call.arguments)
@@ -104,8 +109,12 @@ class OpenAIWatcher(Progress):
         self.usage = self.usage.merge(TokenUsage.from_openai(frame.usage))
         members = _decode_raw(event.data)
         if not frame.choices:
-            self._usage_chunk = event.data
-            return None
+            self._usage_chunk = encode({**members, "choices": []}) if frame.choices is None else event.data
+            if not self.finished or not self._include_usage or self._usage_relayed:
+                return None
+            self._usage_relayed = True
+            sound = event.is_clean and frame.choices is not None
+            return event.raw if sound else encode_event(self._usage_chunk)
         usage_chunk = {key: members[key] for key in ("id", "object", "created", "model") if key in members}
         self._usage_chunk = encode({**usage_chunk, "choices": [], "usage": members.pop("usage")})
         return encode_event(encode(members))

@@ -77,9 +77,7 @@ def error_object(
     """The error as an object of the dialect's shape."""
     if dialect == "openai":
         code = code or openai_code(status)
-        return {
-            "error": {"message": message, "type": type or openai_type(status), "param": param, "code": code}
-        }
+        return {"error": {"message": message, "type": type or openai_type(status), "param": param, "code": code}}
     error: dict[str, Any] = {"type": type or anthropic_type(status), "message": message}
     if code is not None:
         error["details"] = {"error_code": code}

@@ -1,12 +1,14 @@
 """The frames of both dialects' streams, decoded into structs that name only what is acted on.
 
-Decoding validates the whole frame as JSON. Fields are `Any` where providers disagree about types: a frame
-with an odd value is still a frame, and its reader looks before it believes.
+Decoding validates the whole frame as JSON. In deltas, UNSET is "not there", which is not the same as null. Fields are
+`Any` where providers disagree about types: a frame with an odd value is still a frame, and its reader looks before it
+believes.
 """
 
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from shared.wire.json_text import NotJsonError, decode
 
@@ -16,35 +18,35 @@ _NO_BYTES = msgspec.Raw(b"")
 class FunctionDelta(msgspec.Struct, gc=False):
     """The function of a tool call, whole or in part."""
 
-    name: Any = None
-    arguments: Any = None
-    input: Any = None
+    name: Any = UNSET
+    arguments: Any = UNSET
+    input: Any = UNSET
 
 
 class ToolCallDelta(msgspec.Struct):
     """A tool call in a chunk."""
 
-    index: Any = None
-    id: Any = None
-    type: Any = None
-    function: FunctionDelta | None = None
-    custom: FunctionDelta | None = None
-    extra_content: Any = None
+    index: Any = UNSET
+    id: Any = UNSET
+    type: Any = UNSET
+    function: FunctionDelta | UnsetType | None = UNSET
+    custom: FunctionDelta | UnsetType | None = UNSET
 
 
 class Delta(msgspec.Struct):
     """What a chunk adds to a choice."""
 
-    content: Any = None
-    refusal: Any = None
-    reasoning_content: Any = None
-    reasoning: Any = None
-    thinking_blocks: Any = None
-    tool_calls: list[ToolCallDelta] | None = None
-    function_call: FunctionDelta | None = None
-    audio: Any = None
-    images: Any = None
-    reasoning_details: Any = None
+    role: Any = UNSET
+    content: Any = UNSET
+    refusal: Any = UNSET
+    reasoning_content: Any = UNSET
+    reasoning: Any = UNSET
+    tool_calls: list[ToolCallDelta] | UnsetType | None = UNSET
+    function_call: FunctionDelta | UnsetType | None = UNSET
+    audio: Any = UNSET
+    thinking_blocks: Any = UNSET
+    images: Any = UNSET
+    reasoning_details: Any = UNSET
 
 
 class Choice(msgspec.Struct):
@@ -146,23 +148,20 @@ def _tame_choice(choice: dict[str, Any]) -> dict[str, Any]:
     delta = choice.get("delta")
     if not isinstance(delta, dict):
         return {**choice, "delta": None}
-    calls = delta.get("tool_calls")
-    delta = {**delta, "tool_calls": None, "function_call": _tame_function(delta.get("function_call"))}
-    if isinstance(calls, list):
-        delta["tool_calls"] = [
-            {
-                **call,
-                "function": _tame_function(call.get("function")),
-                "custom": _tame_function(call.get("custom")),
-            }
-            for call in calls
-            if isinstance(call, dict)
-        ]
+    delta = dict(delta)
+    _drop_unless(delta, dict, "function_call")
+    _drop_unless(delta, list, "tool_calls")
+    if "tool_calls" in delta:
+        delta["tool_calls"] = [dict(call) for call in delta["tool_calls"] if isinstance(call, dict)]
+        for call in delta["tool_calls"]:
+            _drop_unless(call, dict, "function")
+            _drop_unless(call, dict, "custom")
     return {**choice, "delta": delta}
 
 
-def _tame_function(function: Any) -> dict[str, Any] | None:
-    return function if isinstance(function, dict) else None
+def _drop_unless(members: dict[str, Any], kind: type, name: str) -> None:
+    if name in members and not isinstance(members[name], kind):
+        del members[name]
 
 
 def _tame_event(frame: dict[str, Any]) -> dict[str, Any]:

@@ -67,9 +67,7 @@ class Members:
             else:
                 pieces.append(self.body[start:end])
         pieces += [
-            msgspec.json.encode(name) + b":" + value
-            for name, value in replace.items()
-            if name not in self.spans
+            msgspec.json.encode(name) + b":" + value for name, value in replace.items() if name not in self.spans
         ]
         return b"{" + b",".join(pieces) + b"}"
 

@@ -124,19 +124,13 @@ class SseReader:
         return blocks
 
     def _read_block(self, raw: bytes, events: list[SseEvent]) -> None:
+        block = raw
         if self._at_start:
             self._at_start = False
             block = raw.removeprefix(_BOM)
-        else:
-            block = raw
-        if (
-            block.startswith(b"data: ")
-            and block.endswith(b"\n\n")
-            and block.find(b"\n") == len(block) - 2
-            and b"\r" not in block
-        ):
-            if len(block) > 8:
-                events.append(SseEvent(None, block[6:-2], raw))
+        if not self._carriage_returns and (event := _read_plain(block)) is not None:
+            if event.data and not event.data.isspace():
+                events.append(event)
             return
         name, lines = _read_fields(block)
         lines = [line for line in lines if line.strip()]
@@ -147,6 +141,22 @@ class SseReader:
             events.extend(SseEvent(name, line, encode_event(line, name)) for line in lines)
         else:
             events.append(SseEvent(name, b"\n".join(lines), raw))
+
+
+def _read_plain(block: bytes) -> SseEvent | None:
+    """The event of a block in the form that nearly every provider writes; None for every other block."""
+    name: str | None = None
+    start = 6
+    if block.startswith(b"event: "):
+        end_of_name = block.find(b"\n")
+        name = block[7:end_of_name].decode("utf-8", "replace")
+        start = end_of_name + 7
+        if not name or not block.startswith(b"data: ", end_of_name + 1):
+            return None
+    elif not block.startswith(b"data: "):
+        return None
+    end = len(block) - 2
+    return SseEvent(name, block[start:end], block) if block.find(b"\n", start) == end else None
 
 
 def _stands_alone(line: bytes) -> bool:

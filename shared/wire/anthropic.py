@@ -1,0 +1,250 @@
+"""Anthropic's dialect: its errors, the parts of messages that our tools are run by, streamed answers added up."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from shared.wire.errors import error_event as event_of
+from shared.wire.errors import error_object
+from shared.wire.json_text import NotJsonError, decode, encode
+from shared.wire.tool_call import ToolCall, arguments_object, arguments_text
+from shared.wire.usage import NOTHING_TOLD, TokenUsage
+
+STOP_REASONS: Final = frozenset(
+    {
+        "end_turn",
+        "max_tokens",
+        "stop_sequence",
+        "tool_use",
+        "pause_turn",
+        "refusal",
+        "model_context_window_exceeded",
+    }
+)
+
+
+def error_body(
+    status: int,
+    message: str,
+    type: str | None = None,  # noqa: A002 - the wire's own word
+    code: str | None = None,
+    param: str | None = None,
+    request_id: str | None = None,
+) -> bytes:
+    """`{"type": "error", "error": {type, message}, "request_id"}`; the shape has no place for `param`."""
+    return encode(error_object("anthropic", status, message, type=type, code=code, param=param, request_id=request_id))
+
+
+def error_event(
+    status: int,
+    message: str,
+    type: str | None = None,  # noqa: A002 - the wire's own word
+    code: str | None = None,
+    param: str | None = None,
+    request_id: str | None = None,
+) -> bytes:
+    """The error inside a stream that has begun; nothing may follow it."""
+    return event_of(
+        "anthropic",
+        error_object("anthropic", status, message, type=type, code=code, param=param, request_id=request_id),
+    )
+
+
+def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The content of a message as blocks; a string is one text block, an empty one none."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return [{"type": "text", "text": content}] if content else []
+    return [block for block in content or () if isinstance(block, dict)]
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """The text of a message, blocks joined; tool results and thinking are not text."""
+    return "".join(str(block.get("text") or "") for block in blocks_of(message) if block.get("type") == "text")
+
+
+def tool_calls_of(message: dict[str, Any]) -> list[ToolCall]:
+    """The `tool_use` blocks of an assistant message or of a complete answer."""
+    return [
+        ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), arguments_text(block.get("input")))
+        for block in blocks_of(message)
+        if block.get("type") == "tool_use"
+    ]
+
+
+def tool_name(tool: dict[str, Any]) -> str:
+    """The name of an offered tool, server tools included."""
+    name = tool.get("name")
+    return name if isinstance(name, str) else ""
+
+
+def tool_names(body: dict[str, Any]) -> list[str]:
+    """The names of the tools that a request offers."""
+    names = [tool_name(tool) for tool in body.get("tools") or () if isinstance(tool, dict)]
+    return [name for name in names if name]
+
+
+def function_tool(name: str, description: str, input_schema: dict[str, Any]) -> dict[str, Any]:
+    """A tool to offer."""
+    return {"name": name, "description": description, "input_schema": input_schema}
+
+
+def assistant_message(
+    text: str | None, calls: Sequence[ToolCall] = (), thinking: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """An assistant's turn: thinking blocks first, text next, calls last."""
+    content: list[dict[str, Any]] = [*thinking]
+    if text:
+        content.append({"type": "text", "text": text})
+    content += [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_object(call.arguments) or {}}
+        for call in calls
+    ]
+    return {"role": "assistant", "content": content}
+
+
+def tool_result(call_id: str, content: str, *, is_error: bool = False) -> dict[str, Any]:
+    """The block that answers one call."""
+    block: dict[str, Any] = {"type": "tool_result", "tool_use_id": call_id, "content": content}
+    if is_error:
+        block["is_error"] = True
+    return block
+
+
+def tool_results_message(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The user message that answers all calls of a turn."""
+    return {"role": "user", "content": list(results)}
+
+
+class _Block:
+    """A content block while its deltas come in."""
+
+    def __init__(self, start: dict[str, Any]) -> None:
+        self.start = start
+        self.pieces: dict[str, list[str]] = {}
+        self.citations: list[Any] = []
+        self.signature: str | None = None
+
+    def take(self, delta: dict[str, Any]) -> None:
+        kind = delta.get("type")
+        for delta_type, key in (
+            ("text_delta", "text"),
+            ("thinking_delta", "thinking"),
+            ("input_json_delta", "partial_json"),
+        ):
+            if kind == delta_type and isinstance(piece := delta.get(key), str):
+                self.pieces.setdefault(key, []).append(piece)
+        if kind == "signature_delta" and isinstance(delta.get("signature"), str):
+            self.signature = delta["signature"]
+        elif kind == "citations_delta":
+            self.citations.append(delta.get("citation"))
+
+    def told(self) -> dict[str, Any]:
+        block = dict(self.start)
+        for key in ("text", "thinking"):
+            if key in self.pieces:
+                block[key] = str(block.get(key) or "") + "".join(self.pieces[key])
+        if self.signature is not None:
+            block["signature"] = self.signature
+        if self.citations:
+            block["citations"] = [*(block.get("citations") or ()), *self.citations]
+        if "input" in block or "partial_json" in self.pieces or block.get("type") == "tool_use":
+            block["input"] = self._input(block.get("input"))
+        return block
+
+    def _input(self, whole: Any) -> Any:
+        """The input from its fragments, or whole from the block's start; cut short by a limit, it is empty."""
+        text = "".join(self.pieces.get("partial_json", ()))
+        if not text.strip():
+            return whole if whole is not None else {}
+        try:
+            return decode(text)
+        except NotJsonError:
+            return {}
+
+
+class AnthropicAccumulator:
+    """Adds up the events of a stream to the message that would have come without streaming."""
+
+    def __init__(self) -> None:
+        self.usage: TokenUsage = NOTHING_TOLD
+        self.stop_reason: str | None = None
+        self._message: dict[str, Any] = {}
+        self._usage: dict[str, Any] = {}
+        self._end: dict[str, Any] = {"stop_reason": None, "stop_sequence": None}
+        self._blocks: dict[int, _Block] = {}
+
+    def feed(self, event: dict[str, Any]) -> None:
+        """Takes one event's data; unknown events are passed over."""
+        kind = event.get("type")
+        if kind == "message_start" and isinstance(message := event.get("message"), dict):
+            self._message = message
+            self._take_usage(message.get("usage"))
+            self._blocks = {index: _Block(start) for index, start in enumerate(blocks_of(message))}
+        elif kind == "content_block_start" and isinstance(block := event.get("content_block"), dict):
+            self._blocks[self._index(event, len(self._blocks))] = _Block(block)
+        elif kind == "content_block_delta" and isinstance(delta := event.get("delta"), dict):
+            self._take_delta(event, delta)
+        elif kind == "message_delta":
+            self._take_usage(event.get("usage"))
+            self._take_end(event)
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The assistant's turn so far, as it goes into a conversation."""
+        return {"role": "assistant", "content": self._content()}
+
+    def answer(self) -> dict[str, Any]:
+        """The complete message."""
+        head = {"id": "", "type": "message", "role": "assistant", "model": ""}
+        return {**head, **self._message, "content": self._content(), **self._end, "usage": self._usage}
+
+    def _content(self) -> list[dict[str, Any]]:
+        return [block.told() for _, block in sorted(self._blocks.items())]
+
+    @staticmethod
+    def _index(event: dict[str, Any], otherwise: int) -> int:
+        index = event.get("index")
+        return index if isinstance(index, int) else otherwise
+
+    def _take_delta(self, event: dict[str, Any], delta: dict[str, Any]) -> None:
+        index = self._index(event, max(self._blocks, default=0))
+        if index not in self._blocks:
+            # The start was lost: its type can be told from the delta.
+            kind = {"thinking_delta": "thinking", "input_json_delta": "tool_use"}.get(str(delta.get("type")), "text")
+            self._blocks[index] = _Block({"type": kind})
+        self._blocks[index].take(delta)
+
+    def _take_usage(self, usage: Any) -> None:
+        if not isinstance(usage, dict):
+            return
+        self.usage = self.usage.merge(TokenUsage.from_anthropic(usage))
+        told = {key: value for key, value in usage.items() if value is not None}
+        if not told.get("input_tokens"):
+            told.pop("input_tokens", None)
+        self._usage = {**self._usage, **told}
+
+    def _take_end(self, event: dict[str, Any]) -> None:
+        delta = event.get("delta")
+        if isinstance(delta, dict) and delta.get("stop_reason"):
+            self._end = {**self._end, **delta}
+            self.stop_reason = str(delta["stop_reason"])
+        if "tollway" in event:
+            self._end["tollway"] = event["tollway"]
+
+
+__all__ = [
+    "STOP_REASONS",
+    "AnthropicAccumulator",
+    "ToolCall",
+    "assistant_message",
+    "blocks_of",
+    "error_body",
+    "error_event",
+    "function_tool",
+    "text_of",
+    "tool_calls_of",
+    "tool_name",
+    "tool_names",
+    "tool_result",
+    "tool_results_message",
+]

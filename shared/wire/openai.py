@@ -1,0 +1,263 @@
+"""OpenAI's dialect: its errors, the parts of messages that our tools are run by, streamed answers added up."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from shared.wire.call_tracker import CallTracker
+from shared.wire.errors import error_event as event_of
+from shared.wire.errors import error_object
+from shared.wire.json_text import encode
+from shared.wire.tool_call import ToolCall, arguments_text
+from shared.wire.usage import NOTHING_TOLD, TokenUsage
+
+FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
+
+
+def error_body(
+    status: int,
+    message: str,
+    type: str | None = None,  # noqa: A002 - the wire's own word
+    code: str | None = None,
+    param: str | None = None,
+    request_id: str | None = None,
+) -> bytes:
+    """`{"error": {message, type, param, code}}`; the request id travels in a header."""
+    return encode(error_object("openai", status, message, type=type, code=code, param=param, request_id=request_id))
+
+
+def error_event(
+    status: int,
+    message: str,
+    type: str | None = None,  # noqa: A002 - the wire's own word
+    code: str | None = None,
+    param: str | None = None,
+    request_id: str | None = None,
+) -> bytes:
+    """The error inside a stream that has begun; nothing may follow it, `[DONE]` neither."""
+    return event_of(
+        "openai", error_object("openai", status, message, type=type, code=code, param=param, request_id=request_id)
+    )
+
+
+def text_of(message: dict[str, Any]) -> str:
+    """The text of a message of any role, parts joined; a refusal is text too."""
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    texts = [
+        str(part.get("text") or part.get("refusal") or "")
+        for part in content or ()
+        if isinstance(part, dict) and part.get("type", "text") in ("text", "refusal")
+    ]
+    return "".join(texts)
+
+
+def message_of(answer: dict[str, Any]) -> dict[str, Any]:
+    """The first choice's message of a complete answer; empty when there is none."""
+    choices = answer.get("choices")
+    message = choices[0].get("message") if isinstance(choices, list) and choices else None
+    return message if isinstance(message, dict) else {}
+
+
+def tool_calls_of(message: dict[str, Any]) -> list[ToolCall]:
+    """The calls of an assistant message: functions, custom tools and the legacy `function_call`."""
+    calls = []
+    for call in message.get("tool_calls") or ():
+        if not isinstance(call, dict):
+            continue
+        if isinstance(custom := call.get("custom"), dict):
+            arguments = encode({"input": custom.get("input") or ""}).decode()
+            calls.append(ToolCall(str(call.get("id") or ""), str(custom.get("name") or ""), arguments))
+        elif isinstance(function := call.get("function"), dict):
+            arguments = arguments_text(function.get("arguments"))
+            calls.append(ToolCall(str(call.get("id") or ""), str(function.get("name") or ""), arguments))
+    legacy = message.get("function_call")
+    if not calls and isinstance(legacy, dict):
+        calls.append(ToolCall("", str(legacy.get("name") or ""), arguments_text(legacy.get("arguments"))))
+    return calls
+
+
+def tool_name(tool: dict[str, Any]) -> str:
+    """The name of an offered tool; empty for kinds without one."""
+    inner = tool.get("function") or tool.get("custom")
+    name = inner.get("name") if isinstance(inner, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def tool_names(body: dict[str, Any]) -> list[str]:
+    """The names of the tools and legacy functions that a request offers."""
+    names = [tool_name(tool) for tool in body.get("tools") or () if isinstance(tool, dict)]
+    names += [str(function.get("name") or "") for function in body.get("functions") or () if isinstance(function, dict)]
+    return [name for name in names if name]
+
+
+def function_tool(name: str, description: str, input_schema: dict[str, Any]) -> dict[str, Any]:
+    """A tool to offer."""
+    return {"type": "function", "function": {"name": name, "description": description, "parameters": input_schema}}
+
+
+def assistant_message(text: str | None, calls: Sequence[ToolCall] = (), **extras: Any) -> dict[str, Any]:
+    """An assistant's turn; `extras` are members such as `reasoning_content` and `thinking_blocks`."""
+    message: dict[str, Any] = {"role": "assistant", "content": text or None, **extras}
+    if calls:
+        message["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in calls
+        ]
+    elif message["content"] is None:
+        message["content"] = ""
+    return message
+
+
+def tool_result(call_id: str, content: str) -> dict[str, Any]:
+    """The message that answers one call."""
+    return {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
+class _Call:
+    def __init__(self) -> None:
+        self.id = ""
+        self.kind = "function"
+        self.name = ""
+        self.pieces: list[str] = []
+        self.extras: dict[str, Any] = {}
+
+    def take(self, delta: dict[str, Any]) -> None:
+        if not self.id and isinstance(delta.get("id"), str):
+            self.id = delta["id"]
+        kind = "custom" if isinstance(delta.get("custom"), dict) else "function"
+        inner = delta.get(kind)
+        if isinstance(inner, dict):
+            self.kind = kind
+            self.name = self.name or str(inner.get("name") or "")
+            piece = inner.get("input" if kind == "custom" else "arguments")
+            if piece:
+                self.pieces.append(piece if isinstance(piece, str) else arguments_text(piece))
+        known = ("index", "id", "type", "function", "custom")
+        self.extras |= {key: value for key, value in delta.items() if key not in known and value is not None}
+
+    def told(self, position: int) -> dict[str, Any]:
+        text = "".join(self.pieces)
+        call: dict[str, Any] = {"id": self.id or f"call_{position}", "type": self.kind}
+        if self.kind == "custom":
+            call["custom"] = {"name": self.name, "input": text}
+        else:
+            call["function"] = {"name": self.name, "arguments": text if text.strip() else "{}"}
+        return call | self.extras
+
+
+class _Choice:
+    def __init__(self) -> None:
+        self.texts: dict[str, list[str]] = {}
+        self.tracker = CallTracker()
+        self.calls: list[_Call] = []
+        self.legacy: _Call | None = None
+        self.thinking_blocks: list[dict[str, Any]] = []
+        self.finish_reason: str | None = None
+
+    def take(self, delta: dict[str, Any]) -> None:
+        for key in ("content", "refusal", "reasoning_content", "reasoning"):
+            if isinstance(text := delta.get(key), str):
+                self.texts.setdefault(key, []).append(text)
+        for call in delta.get("tool_calls") or ():
+            if isinstance(call, dict):
+                self._take_call(call)
+        if isinstance(function := delta.get("function_call"), dict):
+            self.legacy = self.legacy or _Call()
+            self.legacy.take({"function": function})
+        for block in delta.get("thinking_blocks") or ():
+            if isinstance(block, dict):
+                self.thinking_blocks.append({key: value for key, value in block.items() if key != "index"})
+
+    def _take_call(self, delta: dict[str, Any]) -> None:
+        inner = delta.get("function") or delta.get("custom") or {}
+        arguments = inner.get("arguments") or inner.get("input")
+        position, begins = self.tracker.place(delta.get("index"), delta.get("id"), inner.get("name"), arguments)
+        if begins:
+            self.calls.append(_Call())
+        self.calls[position].take(delta)
+
+    def message(self) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": None}
+        message |= {key: "".join(pieces) for key, pieces in self.texts.items() if "".join(pieces)}
+        if self.thinking_blocks:
+            message["thinking_blocks"] = self.thinking_blocks
+        if self.calls:
+            message["tool_calls"] = [call.told(i) for i, call in enumerate(self.calls)]
+        if self.legacy is not None:
+            message["function_call"] = self.legacy.told(0)["function"]
+        if message["content"] is None and not self.calls and self.legacy is None and "refusal" not in message:
+            message["content"] = ""
+        return message
+
+    def finish(self) -> str | None:
+        if self.finish_reason == "stop" and self.calls:
+            return "tool_calls"
+        return self.finish_reason
+
+
+class OpenAIAccumulator:
+    """Adds up the chunks of a stream to the answer that would have come without streaming."""
+
+    def __init__(self) -> None:
+        self.usage: TokenUsage = NOTHING_TOLD
+        self._common: dict[str, Any] = {}
+        self._usage: dict[str, Any] | None = None
+        self._choices: dict[int, _Choice] = {}
+
+    def feed(self, chunk: dict[str, Any]) -> None:
+        """Takes one chunk."""
+        for key in ("id", "created", "model", "system_fingerprint", "service_tier", "tollway"):
+            if chunk.get(key) is not None:
+                self._common.setdefault(key, chunk[key])
+        if isinstance(usage := chunk.get("usage"), dict):
+            self._usage = usage
+            self.usage = self.usage.merge(TokenUsage.from_openai(usage))
+        for choice in chunk.get("choices") or ():
+            if not isinstance(choice, dict):
+                continue
+            index = choice.get("index")
+            state = self._choices.setdefault(index if isinstance(index, int) else 0, _Choice())
+            if isinstance(delta := choice.get("delta"), dict):
+                state.take(delta)
+            if isinstance(finish := choice.get("finish_reason"), str) and finish:
+                state.finish_reason = finish
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The first choice's message so far."""
+        return self._choices.get(0, _Choice()).message()
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the first choice ended; None while it has not."""
+        return self._choices.get(0, _Choice()).finish()
+
+    def answer(self) -> dict[str, Any]:
+        """The complete answer."""
+        choices = self._choices or {0: _Choice()}
+        answer: dict[str, Any] = {"id": "", "object": "chat.completion", "created": 0, "model": "", **self._common}
+        answer["choices"] = [
+            {"index": index, "message": state.message(), "logprobs": None, "finish_reason": state.finish()}
+            for index, state in sorted(choices.items())
+        ]
+        if self._usage is not None:
+            answer["usage"] = self._usage
+        return answer
+
+
+__all__ = [
+    "FINISH_REASONS",
+    "OpenAIAccumulator",
+    "ToolCall",
+    "assistant_message",
+    "error_body",
+    "error_event",
+    "function_tool",
+    "message_of",
+    "text_of",
+    "tool_calls_of",
+    "tool_name",
+    "tool_names",
+    "tool_result",
+]

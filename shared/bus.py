@@ -15,7 +15,7 @@ from typing import Protocol, Self
 class Queue:
     """A durable work queue. `retry_seconds` are the fixed delays that `send(delay_seconds=…)` may use.
 
-    `confirm_on_ack` is for the bus in memory, which a crash empties: there the consumer's acknowledgement confirms a send.
+    `confirm_on_ack` is for the bus in memory, which a crash empties: there the consumer's ack confirms a send.
     """
 
     name: str

@@ -1,0 +1,123 @@
+"""Servers for the tests, and the last lines that name what was not there."""
+
+import asyncio
+import os
+import pathlib
+import shutil
+import sys
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from shared.ids import uuid7  # noqa: E402
+from tests import servers  # noqa: E402
+
+PROGRAMS = {"node": ("node",), "chromium": ("chromium", "chromium-browser", "google-chrome"), "docker": ("docker",)}
+UNUSED: dict[str, str] = {}
+
+
+def required() -> set[str]:
+    return {name.strip() for name in os.environ.get("TOLLWAY_TEST_REQUIRE", "").split(",") if name.strip()}
+
+
+def missing(name: str, reason: str) -> None:
+    """Skip, or fail when the run was told that it must be there."""
+    UNUSED[name] = reason
+    if name in required():
+        pytest.fail(f"{name} is required and not there: {reason}")
+    pytest.skip(f"{name}: {reason}")
+
+
+def server(kind: str) -> str:
+    try:
+        return servers.url(kind)
+    except servers.Unavailable as reason:
+        missing(kind, str(reason))
+        raise
+
+
+@pytest.fixture
+async def postgres_url() -> AsyncIterator[str]:
+    """A fresh, empty database."""
+    import asyncpg
+
+    base = server("postgres")
+    name = f"test_{uuid7().hex}"
+    address = base.replace("postgresql+asyncpg://", "postgresql://")
+    admin = await asyncpg.connect(address)
+    await admin.execute(f"CREATE DATABASE {name}")
+    yield urlunsplit(urlsplit(base)._replace(path=f"/{name}"))
+    await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    await admin.close()
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """An emptied Redis."""
+    import redis
+
+    url = server("redis")
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+        yield url
+
+
+@pytest.fixture
+def amqp_url() -> str:
+    """A broker on which this test's queues have names of their own."""
+    return f"{server('rabbitmq')}?prefix=test-{uuid7().hex[-12:]}."
+
+
+def program(name: str) -> str:
+    for candidate in PROGRAMS[name]:
+        if found := shutil.which(candidate):
+            return found
+    missing(name, "not installed")
+    raise AssertionError
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    return program("chromium")
+
+
+@pytest.fixture(scope="session")
+def node() -> str:
+    return program("node")
+
+
+@pytest.fixture(scope="session")
+def docker() -> str:
+    if not servers.docker_answers():
+        missing("docker", "no engine answers")
+    return program("docker")
+
+
+async def eventually(condition, seconds: float = 5.0):
+    """Wait until the condition (plain or async) is true and give its value; an AssertionError after the deadline."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        found = condition()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return found
+        assert asyncio.get_running_loop().time() < deadline, "the condition did not come true in time"
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture(name="eventually")
+def eventually_fixture():
+    return eventually
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    write = terminalreporter.write_line
+    for kind, how in sorted(servers.USED.items()):
+        write(f"used: {kind} from {how}")
+    for name, reason in sorted(UNUSED.items()):
+        write(f"not available: {name} ({reason})")

@@ -1,4 +1,4 @@
-"""Rules about tools that gateway and workers both apply: which names a pattern permits, and which arguments a schema does.
+"""Rules that gateway and tool workers both apply: which names a pattern permits, which arguments a schema does.
 
 Schemas come from strangers: remote references are refused and patterns run on an engine that cannot be made to hang.
 """

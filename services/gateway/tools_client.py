@@ -1,0 +1,183 @@
+"""The gateway's end of the bus to the tool workers: who is there, running a call, and calling it off."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from msgspec import ValidationError
+
+from services.gateway.tool_catalogue import Catalogue
+from shared import clock
+from shared.bus import Message
+from shared.errors import BusUnavailable
+from shared.messages.envelope import decode, encode
+from shared.messages.tools import (
+    ASK_TOPIC,
+    CANCEL_TOPIC,
+    CATALOGUE_TOPIC,
+    OUTCOME_UNKNOWN,
+    Announce,
+    CancelTool,
+    RunTool,
+    ToolEvent,
+    ToolSpec,
+    call_queue,
+)
+from shared.service import Resources
+
+log = structlog.get_logger(__name__)
+
+LOOK_SECONDS = 1.0
+GRACE_SECONDS = 1.0
+OPEN_SECONDS = 5.0
+
+
+@dataclass
+class Waiting:
+    """A call that was sent, and what came back so far."""
+
+    run: RunTool
+    idempotent: bool
+    events: asyncio.Queue[ToolEvent] = field(default_factory=asyncio.Queue)
+    worker: str = ""
+    attempt: int = 0
+    over: bool = False
+
+    def take(self, event: ToolEvent) -> None:
+        """Pass on what belongs to the newest attempt."""
+        if self.over or event.attempt < self.attempt:
+            return
+        self.attempt = event.attempt
+        self.worker = event.worker
+        self.over = event.final
+        self.events.put_nowait(event)
+
+    def fail(self, code: str, text: str) -> None:
+        """End the call from our side."""
+        if not self.over:
+            self.over = True
+            self.events.put_nowait(_failure(self.run.call_id, self.attempt, code, text))
+
+
+class ToolsClient:
+    """Keeps the catalogue and the calls that wait for their outcome."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._bus = resources.bus
+        self.catalogue = Catalogue()
+        self._waiting: dict[str, Waiting] = {}
+        self._address = ""
+        self._opened = asyncio.Event()
+
+    async def run(self) -> None:
+        """Hear the workers until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._hear_catalogue())
+            group.create_task(self._hear_events())
+            group.create_task(self._look_after())
+
+    def tools(self, allowed: Sequence[str] | None) -> list[dict[str, Any]]:
+        """The body of `GET /api/tools`."""
+        return self.catalogue.tools_body(allowed)
+
+    def servers(self, allowed: Sequence[str] | None) -> list[dict[str, Any]]:
+        """The body of `GET /api/servers`."""
+        return self.catalogue.servers_body(allowed)
+
+    @asynccontextmanager
+    async def running(self, run: RunTool, spec: ToolSpec) -> AsyncIterator[AsyncIterator[ToolEvent]]:
+        """Send the call; inside, iterate its events. Leaving before the last one calls it off."""
+        waiting = Waiting(run, spec.idempotent)
+        self._waiting[run.call_id] = waiting
+        try:
+            await self._send(waiting, spec)
+            yield self._events(waiting)
+        finally:
+            del self._waiting[run.call_id]
+            if not waiting.over:
+                await self._call_off(run.call_id)
+
+    async def _send(self, waiting: Waiting, spec: ToolSpec) -> None:
+        run = waiting.run
+        if self.catalogue.find(run.tool) is None:
+            waiting.fail("no_worker", "no worker offers this tool right now")
+            return
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                await self._opened.wait()
+            left = max(0.05, run.deadline - clock.now())
+            message = Message(
+                encode(run),
+                message_id=run.call_id,
+                correlation_id=run.call_id,
+                reply_to=self._address,
+                expires_seconds=left,
+            )
+            await self._bus.send(call_queue(spec.pool).name, message, timeout_seconds=min(OPEN_SECONDS, left))
+        except (BusUnavailable, TimeoutError) as error:
+            waiting.fail("no_worker", f"the call could not be handed to a worker: {error}")
+
+    async def _events(self, waiting: Waiting) -> AsyncIterator[ToolEvent]:
+        while True:
+            left = waiting.run.deadline + GRACE_SECONDS - clock.now()
+            try:
+                async with asyncio.timeout(max(0.0, left)):
+                    event = await waiting.events.get()
+            except TimeoutError:
+                event = _failure(waiting.run.call_id, waiting.attempt, "timeout", "no outcome came before the deadline")
+            yield event
+            if event.final:
+                return
+
+    async def _call_off(self, call_id: str) -> None:
+        with suppress(BusUnavailable):
+            await self._bus.broadcast(CANCEL_TOPIC, Message(encode(CancelTool(call_id=call_id)), persistent=False))
+
+    async def _hear_catalogue(self) -> None:
+        async with self._bus.listen(CATALOGUE_TOPIC) as broadcasts:
+            await self._ask()
+            async for heard in broadcasts:
+                with suppress(ValidationError):
+                    announce = decode(heard.message.body, Announce)
+                    if not self.catalogue.hear(announce):
+                        await self._ask()
+                    if announce.leaving:
+                        self._worker_gone(announce.worker)
+
+    async def _ask(self) -> None:
+        with suppress(BusUnavailable):
+            await self._bus.broadcast(ASK_TOPIC, Message(b"{}", persistent=False))
+
+    async def _hear_events(self) -> None:
+        async with self._bus.inbox() as inbox:
+            self._address = inbox.address
+            self._opened.set()
+            async for message in inbox:
+                with suppress(ValidationError):
+                    event = decode(message.body, ToolEvent)
+                    waiting = self._waiting.get(event.call_id)
+                    if waiting is not None:
+                        waiting.take(event)
+
+    async def _look_after(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for worker in self.catalogue.forget_silent():
+                log.warning("tool_worker_gone", worker=worker)
+                self._worker_gone(worker)
+
+    def _worker_gone(self, worker: str) -> None:
+        """End what ran there and must not run again; the rest is redelivered to another worker by the bus."""
+        for waiting in self._waiting.values():
+            if waiting.worker == worker and not waiting.idempotent:
+                waiting.fail(
+                    OUTCOME_UNKNOWN,
+                    "the worker died while the tool ran; whether it took effect is not known, and it was not run again",
+                )
+
+
+def _failure(call_id: str, attempt: int, code: str, text: str) -> ToolEvent:
+    return ToolEvent(call_id=call_id, attempt=attempt, seq=0, kind="error", content=text, code=code, is_error=True)

@@ -1,0 +1,1 @@
+"""Tool workers: run the tool calls that arrive on the bus."""

@@ -1,0 +1,53 @@
+"""Composition of the tool workers: sources, consumers per pool, readiness after the first connections."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from services.tools.consumers import Announcer, Cancels, DeadLetters, PoolConsumer
+from services.tools.providers.base import Provider
+from services.tools.providers.builtin import BuiltinProvider
+from services.tools.providers.mcp import McpProvider
+from services.tools.providers.python import PythonProvider
+from services.tools.providers.unifai import UnifAIProvider
+from services.tools.registry import Registry
+from services.tools.run import Runner
+from services.tools.settle import Settling
+from shared.ids import new_id
+from shared.service import Part, Resources
+
+Worker = Callable[[], Awaitable[None]]
+POOLS = ("builtin", "python", "mcp", "unifai")
+
+
+async def compose(resources: Resources) -> Part:
+    """The tools part."""
+    bus, tasks, config = resources.bus, resources.tasks, resources.config
+    worker = new_id()
+    providers = _providers(resources)
+    registry = Registry(providers)
+    runner = Runner(registry, bus, resources.cache, tasks, worker)
+    settling = Settling(registry, Announcer(registry, bus, worker))
+    pools = sorted({*POOLS, *(server.pool for server in config.current.tools.mcp.values())})
+    workers: dict[str, Worker] = {
+        f"calls_{pool}": PoolConsumer(
+            pool, runner, bus, tasks, resources.lifecycle, config.current.tools.concurrency
+        ).run
+        for pool in pools
+    }
+    workers["cancels"] = Cancels(runner, bus).run
+    workers["dead_letters"] = DeadLetters(bus, tasks, worker).run
+    workers["sources"] = settling.run
+    return Part(name="tools", workers=workers, checks={"tools": settling.check})
+
+
+def _providers(resources: Resources) -> list[Provider]:
+    config, settings = resources.config, resources.settings
+    folders = [settings.working_directory.resolve()]
+    if settings.config_path is not None:
+        folders.append(Path(settings.config_path).resolve().parent)
+    return [
+        BuiltinProvider(config, resources.http, resources.cache),
+        PythonProvider(config, folders),
+        McpProvider(config, settings.environment),
+        UnifAIProvider(config, resources.http),
+    ]

@@ -1,0 +1,1 @@
+"""Where tools come from: our own, Python code of the operator, MCP servers, UnifAI."""

@@ -1,0 +1,283 @@
+"""What the token page shows, in reading order: every value looked up, worded and formatted, nothing computed."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from services.reports import attribution, figures
+from services.reports.charts.bars import grouped
+from services.reports.charts.draw import draw
+from services.reports.charts.scale import date_text, day
+from services.reports.charts.svg import fixed
+from services.reports.facts import Analysis, Fact
+from services.reports.insight.claims import Insight, by_id, pieces
+from services.reports.words import words
+
+KEY_NUMBERS = {
+    "stable": (
+        "price",
+        "peg_now",
+        "peg_p95",
+        "peg_worst",
+        "market_cap",
+        "flow_30d",
+        "pool_depth",
+        "holder_count",
+    ),
+    "general": (
+        "price",
+        "return_30d",
+        "market_cap",
+        "volume_24h",
+        "vol_90d",
+        "max_drawdown",
+        "pool_depth",
+        "top_10_adjusted",
+    ),
+}
+OWN_FACTS = {
+    "market": (
+        "price market_cap diluted_value volume_24h rank return_1d return_7d return_30d return_90d return_365d "
+        "from_ath days_since_ath from_atl days_since_atl"
+    ),
+    "risk": (
+        "vol_30d vol_90d downside_dev max_drawdown current_drawdown longest_slump ulcer_index sharpe sortino calmar "
+        "var_95 var_99 cvar_95 cf_var_95 skewness kurtosis"
+    ),
+    "comovement": (
+        "beta_btc corr_btc_30d corr_btc_90d alpha_btc tracking_btc beta_eth corr_eth_30d corr_eth_90d alpha_eth "
+        "tracking_eth"
+    ),
+    "peg": ("price peg_now peg_mean peg_p95 peg_worst peg_days_10 peg_days_50 peg_days_100 peg_recovery peg_half_life"),
+    "flows": "market_cap flow_1d flow_7d flow_30d chain_count chain_hhi mechanism",
+    "liquidity": (
+        "volume_24h turnover turnover_30d pool_depth pool_depth_ratio deep_pools top_pool_share impact_10k "
+        "impact_100k pool_churn sell_share amihud venue_hhi venue_spread doubtful_venues"
+    ),
+    "supply": (
+        "supply_circulating supply_total supply_max supply_ratio dilution uncapped inflation_30d inflation_90d "
+        "inflation_365d"
+    ),
+    "holders": "holder_count top_1 top_10 top_50 top_10_adjusted holder_hhi holder_gini owner_share creator_share",
+    "defi": (
+        "tvl tvl_change_1d tvl_change_7d cap_to_tvl fees_30d revenue_30d price_to_fees price_to_sales tvl_chain_hhi"
+    ),
+    "security": "honeypot verified proxy contract_age checks_known buy_tax sell_tax transfer_tax",
+}
+DROPPED = ("no_protocol",)
+
+
+class Page:
+    """The template's values for one report in one language."""
+
+    def __init__(self, analysis: Analysis, insight: Insight, *, for_print: bool) -> None:
+        self._a = analysis
+        self._insight = insight
+        self._language = analysis.subject["language"]
+        self._w = words(self._language)
+        self._facts = by_id(analysis.facts)
+        self._print = for_print
+
+    def values(self) -> dict[str, Any]:
+        subject, w = self._a.subject, self._w
+        stamp = datetime.fromtimestamp(subject["as_of_ms"] / 1000, UTC)
+        return {
+            "lang": {"en": "en", "zh": "zh-CN"}[self._language],
+            "w": w,
+            "subject": subject,
+            "as_of": stamp.strftime("%Y-%m-%d %H:%M UTC"),
+            "window": self._window(),
+            "quality": self._a.quality,
+            "scores": self._a.scores,
+            "warnings": self._warnings(),
+            "claims": [
+                {"stance": claim.stance, "pieces": pieces(claim.text, self._facts, self._language)}
+                for claim in self._insight.claims
+            ],
+            "insight_note": self._insight_note(),
+            "key_numbers": self._key_numbers(),
+            "chapters": [self._chapter(name) for name in self._a.chapters if self._worth(name)],
+            "alarms": [
+                {**alarm, "by": ", ".join(self._source(name) for name in alarm["sources"])} for alarm in self._a.alarms
+            ],
+            "no_alarms": w["page"]["no_alarms" if self._value("checks_known") is not None else "no_checks"],
+            "disagreements": [self._disagreement(row) for row in self._a.disagreements],
+            "changed_elsewhere": [self._changed(row) for row in self._a.quality["changed_elsewhere"]],
+            "sources": [self._source_row(row) for row in self._a.sources],
+            "formulas": [
+                {"label": self._label(f.id), "formula": f.formula, "source": self._source(f.source)}
+                for f in self._a.facts
+                if f.formula
+            ],
+        }
+
+    def _value(self, name: str) -> Any:
+        fact = self._facts.get(name)
+        return fact.value if fact else None
+
+    def _label(self, name: str) -> str:
+        return str(self._w["facts"].get(name, name))
+
+    def _text(self, value: Any, unit: str) -> str:
+        return figures.write(value, unit, self._language)
+
+    def _source(self, name: str) -> str:
+        """In a sample every source is the sample; naming a provider would lend it figures it never gave."""
+        if self._a.subject["sample"]:
+            return str(self._w["page"]["synthetic"])
+        return attribution.title(name)
+
+    def _window(self) -> str:
+        subject = self._a.subject
+        if subject["first_day"] is None:
+            return str(self._w["page"]["days"].format(days=subject["days"]))
+        first, last = (date_text(subject[key], self._language, year=True) for key in ("first_day", "last_day"))
+        return f"{first} – {last}"
+
+    def _warnings(self) -> list[str]:
+        found = []
+        for row in self._a.sources:
+            if row["status"] in ("failed", "skipped"):
+                status = self._w["status"][row["status"]]
+                reason = f" ({row['reason']})" if row["reason"] else ""
+                found.append(f"{self._source(row['name'])}: {status}{reason}")
+        return found
+
+    def _insight_note(self) -> str:
+        page = self._w["page"]
+        if self._insight.by != "model":
+            return str(page["insight_template"])
+        return str(
+            page["insight_model"].format(model=self._insight.model, kept=self._insight.kept, made=self._insight.made)
+        )
+
+    def _key_numbers(self) -> list[dict[str, Any]]:
+        chosen = KEY_NUMBERS.get(self._a.subject["class"], KEY_NUMBERS["general"])
+        return [self._fact_row(self._facts[name]) for name in chosen if name in self._facts]
+
+    def _fact_row(self, fact: Fact) -> dict[str, Any]:
+        missing = self._w["reasons"].get(fact.reason, fact.reason) if fact.value is None else None
+        return {
+            "id": fact.id,
+            "label": self._label(fact.id),
+            "text": self._text(fact.value, fact.unit),
+            "missing": missing,
+            "down": _falls(fact.value, fact.unit),
+        }
+
+    def _worth(self, chapter: str) -> bool:
+        """A chapter that cannot apply (no protocol) is left out; one whose source failed says so."""
+        facts = [self._facts[name] for name in OWN_FACTS[chapter].split() if name in self._facts]
+        return chapter == "security" or any(fact.reason not in DROPPED for fact in facts)
+
+    def _chapter(self, name: str) -> dict[str, Any]:
+        facts = [self._facts[fact] for fact in OWN_FACTS[name].split() if fact in self._facts]
+        told = list(dict.fromkeys(self._source(fact.source) for fact in facts if fact.value is not None))
+        return {
+            "id": name,
+            "title": self._w["chapters"][name],
+            "facts": [self._fact_row(fact) for fact in facts],
+            "charts": [self._chart(spec) for spec in self._a.charts if spec["chapter"] == name],
+            "tables": [self._table(table) for table in self._a.tables if table["chapter"] == name],
+            "source": self._w["page"]["source_line"].format(source=", ".join(told)) if told else "",
+        }
+
+    def _chart(self, spec: dict[str, Any]) -> dict[str, Any]:
+        title, subtitle = self._w["charts"][spec["id"]]
+        label = self._spoken(spec, title)
+        drawn = {
+            size: draw(spec, self._w["series"], self._language, narrow=size == "narrow", label=label)
+            for size in (("wide",) if self._print else ("wide", "narrow"))
+        }
+        if self._print:
+            drawn = {size: fixed(svg) for size, svg in drawn.items()}
+        head, rows = ([], []) if self._print else self._data(spec)
+        # Safe: the canvas escapes every text it is given.
+        marked = {size: Markup(svg) for size, svg in drawn.items()}  # noqa: S704
+        return {"id": spec["id"], "title": title, "subtitle": subtitle, "head": head, "rows": rows, **marked}
+
+    def _spoken(self, spec: dict[str, Any], title: str) -> str:
+        if spec["kind"] == "ranks":
+            name, value = spec["rows"][0]
+            return str(self._w["page"]["in_ranks"].format(name=title, top=name, value=self._text(value, spec["unit"])))
+        values = [value for value in spec["series"][0]["values"] if value is not None]
+        first, last = (date_text(spec["days"][at], self._language, year=True) for at in (0, -1))
+        told = {
+            "start": values[0],
+            "end": values[-1],
+            "low": min(values),
+            "high": max(values),
+        }
+        said = {key: self._text(value, spec["unit"]) for key, value in told.items()}
+        return str(self._w["page"]["in_words"].format(name=title, first=first, last=last, **said))
+
+    def _data(self, spec: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
+        """The table behind a chart; long series by the week, the full one is in the JSON."""
+        w = self._w
+        if spec["kind"] == "ranks":
+            rows = [[str(name), self._text(value, spec["unit"])] for name, value in spec["rows"]]
+            return [w["page"]["measure"], w["page"]["value"]], rows
+        names = [w["series"].get(one["name"], self._label(one["name"])) for one in spec["series"]]
+        head = [w["page"]["date"], *(names if len(names) > 1 else [w["page"]["value"]])]
+        if spec["kind"] == "bars":
+            pairs = grouped(spec["days"], spec["series"][0]["values"])
+            return head, [[day(on).isoformat(), self._text(value, spec["unit"])] for on, value in pairs]
+        step = 1 if len(spec["days"]) <= 60 else 7
+        chosen = list(range(len(spec["days"]) - 1, -1, -step))
+        return head, [
+            [day(spec["days"][at]).isoformat()]
+            + [self._text(one["values"][at], spec["unit"]) for one in spec["series"]]
+            for at in chosen
+        ]
+
+    def _table(self, table: dict[str, Any]) -> dict[str, Any]:
+        units = [unit for _, unit in table["columns"]]
+        rows = [[self._cell(value, unit) for value, unit in zip(row, units, strict=True)] for row in table["rows"]]
+        return {
+            "title": self._w["tables"][table["id"]],
+            "head": [{"text": self._w["columns"][name], "n": unit != "text"} for name, unit in table["columns"]],
+            "rows": rows,
+        }
+
+    def _cell(self, value: Any, unit: str) -> dict[str, Any]:
+        if value is None and unit == "text":
+            return {"text": self._w["page"]["recovered_not"], "n": False, "down": False}
+        return {"text": self._text(value, unit), "n": unit != "text", "down": _falls(value, unit)}
+
+    def _disagreement(self, row: dict[str, Any]) -> dict[str, Any]:
+        page = self._w["page"]
+        named = attribution.title
+        return {
+            "quantity": self._w["quantities"][row["quantity"]],
+            "told": [(named(source), self._text(value, row["unit"])) for source, value in row["values"]],
+            "spread": self._text(row["spread"], "percent"),
+            "agree": row["agree"],
+            "verdict": page["agree" if row["agree"] else "differ"],
+            "used": page["worst"] if row["used"] == "worst" else named(row["used"]),
+        }
+
+    def _changed(self, row: dict[str, Any]) -> str:
+        line: str = self._w["page"]["changed_elsewhere"]
+        return line.format(
+            fact=self._label(row["fact"]).lower(),
+            theirs=self._text(row["theirs"], "change"),
+            ours=self._text(row["ours"], "change"),
+        )
+
+    def _source_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        provider = attribution.PROVIDERS.get(row["name"])
+        shown = provider is not None and not self._a.subject["sample"] and row["status"] == "ok"
+        sample = f" ({self._w['page']['synthetic']})" if self._a.subject["sample"] else ""
+        return {
+            "title": attribution.title(row["name"]) + sample,
+            "attribution": provider.text if provider and shown else "",
+            "link": provider.link if provider and shown else "",
+            "status": self._w["status"][row["status"]],
+            "reason": row["reason"],
+            "as_of": row["as_of"] or figures.MISSING,
+        }
+
+
+def _falls(value: Any, unit: str) -> bool:
+    return unit == "change" and isinstance(value, int | float) and value < 0

@@ -20,9 +20,7 @@ def openai_answer(prompt=2000, completion=700, **details):
             "object": "chat.completion",
             "created": 1,
             "model": "qwen-plus",
-            "choices": [
-                {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}
-            ],
+            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}],
             "usage": {
                 "prompt_tokens": prompt,
                 "completion_tokens": completion,
@@ -39,9 +37,7 @@ def chunk(text="", usage=None, finish=None):
 
 
 def usage(prompt=10, completion=5):
-    return SimpleNamespace(
-        prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion
-    )
+    return SimpleNamespace(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
 
 
 def chunks():

@@ -93,15 +93,11 @@ def session(session_id: str) -> Ask[SessionStats]:
 
 def top_users(limit: int, days: int) -> Ask[list[TopUser]]:
     params = {"limit": limit, "days": days}
-    return Ask(
-        "GET", f"{USAGE}/top_users", lambda body: _TopUsers.model_validate_json(body).top_users, params
-    )
+    return Ask("GET", f"{USAGE}/top_users", lambda body: _TopUsers.model_validate_json(body).top_users, params)
 
 
 def cost_trend(days: int) -> Ask[list[CostPoint]]:
-    return Ask(
-        "GET", f"{USAGE}/cost_trend", lambda body: _Trend.model_validate_json(body).data, {"days": days}
-    )
+    return Ask("GET", f"{USAGE}/cost_trend", lambda body: _Trend.model_validate_json(body).data, {"days": days})
 
 
 def breakdown(by: BreakdownBy, days: int) -> Ask[Breakdown]:

@@ -47,9 +47,7 @@ class LocalUsageMonitor(UsageMonitor):
         )
 
     def get_session_stats(self, session_id: str) -> Figures:
-        whole = total(
-            record for record in self.journal.everything() if record.get("session_id") == session_id
-        )
+        whole = total(record for record in self.journal.everything() if record.get("session_id") == session_id)
         return Figures(
             calls=whole.calls,
             tokens=whole.tokens,

@@ -123,9 +123,7 @@ class Outbox:
                 pause = min(0.5 * 2 ** min(self._failures - 1, 10), LONGEST_PAUSE_SECONDS)
                 self._changed.wait_for(lambda: self._closed or self._urgent, pause * random.uniform(0.7, 1.0))
             else:
-                self._changed.wait_for(
-                    lambda: self._closed or self._unsent or self._orphans_due, ADOPT_EVERY_SECONDS
-                )
+                self._changed.wait_for(lambda: self._closed or self._unsent or self._orphans_due, ADOPT_EVERY_SECONDS)
                 self._changed.wait_for(lambda: self._closed or self._urgent, LINGER_SECONDS)
             return not self._closed
 
@@ -160,9 +158,7 @@ class Outbox:
                 self._hand_over(batch)
             except (TollwayError, OSError) as error:
                 if not self._failures:
-                    log.warning(
-                        "usage records cannot be sent now (%s); they are kept in %s", error, self.directory
-                    )
+                    log.warning("usage records cannot be sent now (%s); they are kept in %s", error, self.directory)
                 return False
             if self._failures:
                 log.info("usage records can be sent again")
@@ -186,9 +182,7 @@ class Outbox:
     def _set_aside(self, record: Record, refusal: RefusedError) -> None:
         path = self.directory / "refused.jsonl"
         append_line(path, encode({**record, "refused": str(refusal)}))
-        log.error(
-            "the server refused a usage record (%s); it is kept in %s: %s", refusal, path, json.dumps(record)
-        )
+        log.error("the server refused a usage record (%s); it is kept in %s: %s", refusal, path, json.dumps(record))
 
 
 _live: "weakref.WeakSet[Outbox]" = weakref.WeakSet()

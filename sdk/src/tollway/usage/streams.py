@@ -29,9 +29,7 @@ class TrackedGenerator(Generator[Any, Any, Any]):
         self._source.close()
 
 
-async def track_async_generator(
-    source: AsyncGenerator[Any, Any], call: TrackedCall
-) -> AsyncGenerator[Any, Any]:
+async def track_async_generator(source: AsyncGenerator[Any, Any], call: TrackedCall) -> AsyncGenerator[Any, Any]:
     """The asynchronous counterpart."""
     async with contextlib.aclosing(source):
         sent = None
@@ -169,9 +167,7 @@ class TrackedManager(_StandIn):
 def stand_in(result: Any, call: TrackedCall) -> Any:
     """A stand-in when the result comes in pieces; else the result itself, observed and booked."""
     kind = type(result)
-    if kind.__name__.endswith("StreamManager") and (
-        hasattr(kind, "__enter__") or hasattr(kind, "__aenter__")
-    ):
+    if kind.__name__.endswith("StreamManager") and (hasattr(kind, "__enter__") or hasattr(kind, "__aenter__")):
         return TrackedManager(result, call)
     if hasattr(kind, "__anext__"):
         return TrackedAsyncStream(result, call)

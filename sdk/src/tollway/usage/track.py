@@ -109,9 +109,7 @@ def _wrap_async_generator(target: Callable[..., Any], begin: Begin) -> Callable[
     return tracked
 
 
-_WRAPPERS: tuple[
-    tuple[Callable[[Any], bool], Callable[[Callable[..., Any], Begin], Callable[..., Any]]], ...
-] = (
+_WRAPPERS: tuple[tuple[Callable[[Any], bool], Callable[[Callable[..., Any], Begin], Callable[..., Any]]], ...] = (
     (inspect.isasyncgenfunction, _wrap_async_generator),
     (inspect.iscoroutinefunction, _wrap_coroutine),
     (inspect.isgeneratorfunction, _wrap_generator),

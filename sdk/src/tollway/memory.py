@@ -1,0 +1,113 @@
+"""What an agent remembers of a conversation, in the shape models take it."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+Message: TypeAlias = dict[str, Any]
+
+
+@runtime_checkable
+class Answered(Protocol):
+    """A model's finished answer, as `OpenAILike` gives it."""
+
+    @property
+    def response(self) -> str: ...
+
+    @property
+    def tool_calls(self) -> list[Any]: ...
+
+
+@runtime_checkable
+class ToolSaid(Protocol):
+    """The result of one tool call, as `ToolExecutor` gives it."""
+
+    tool_call_id: str
+    name: str
+    content: str
+
+
+class MemoryManager:
+    """The messages of one session. Beyond `max_messages` the oldest whole exchanges are forgotten."""
+
+    def __init__(self, max_messages: int | None = 200) -> None:
+        self.max_messages = max_messages
+        self._messages: list[Message] = []
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @property
+    def messages(self) -> list[Message]:
+        """A copy of everything remembered."""
+        return [dict(message) for message in self._messages]
+
+    def add_user(self, content: Any) -> None:
+        self.add_message({"role": "user", "content": content})
+
+    def add_system(self, content: Any) -> None:
+        self.add_message({"role": "system", "content": content})
+
+    def add_assistant(self, answer: "str | Answered | Mapping[str, Any] | None") -> None:
+        """Remembers an answer: its text, a whole answer with its tool calls, or a message."""
+        if isinstance(answer, Mapping):
+            self.add_message({"role": "assistant", **answer})
+            return
+        if isinstance(answer, str) or answer is None:
+            self.add_message({"role": "assistant", "content": answer or ""})
+            return
+        message: Message = {"role": "assistant", "content": answer.response}
+        if answer.tool_calls:
+            message["tool_calls"] = [_as_message(call) for call in answer.tool_calls]
+            message["content"] = answer.response or None
+        self.add_message(message)
+
+    def add_tool_result(
+        self,
+        result: "ToolSaid | Iterable[ToolSaid] | None" = None,
+        *,
+        tool_call_id: str | None = None,
+        name: str | None = None,
+        content: str | None = None,
+    ) -> None:
+        """Remembers one result, several, or one given in parts."""
+        if result is None:
+            parts = {"tool_call_id": tool_call_id or "", "name": name, "content": content or ""}
+            self.add_message({"role": "tool", **{key: part for key, part in parts.items() if part is not None}})
+            return
+        results = [result] if isinstance(result, ToolSaid) else list(result)
+        for said in results:
+            self.add_tool_result(tool_call_id=said.tool_call_id, name=said.name, content=said.content)
+
+    def add_message(self, message: Mapping[str, Any]) -> None:
+        """Remembers a message as it is."""
+        self._messages.append(dict(message))
+        self._forget_oldest()
+
+    def build_history(self, max_messages: int | None = None) -> list[Message]:
+        """The messages to send to a model; system messages first, the newest exchanges when cut."""
+        messages = self.messages
+        if max_messages is None:
+            return messages
+        system = [message for message in messages if message["role"] == "system"]
+        spoken = [message for message in messages if message["role"] != "system"]
+        return system + _from_a_question(spoken, max(len(spoken) - max_messages, 0))
+
+    def clear(self) -> None:
+        self._messages.clear()
+
+    def _forget_oldest(self) -> None:
+        if self.max_messages is None or len(self._messages) <= self.max_messages:
+            return
+        self._messages = self.build_history(self.max_messages)
+
+
+def _from_a_question(messages: list[Message], start: int) -> list[Message]:
+    # a tool result without its call, or an answer without its question, is refused by providers
+    while 0 < start < len(messages) and messages[start]["role"] != "user":
+        start += 1
+    return messages[start:]
+
+
+def _as_message(call: Any) -> Any:
+    as_message = getattr(call, "as_message", None)
+    return as_message() if callable(as_message) else call

@@ -1,0 +1,61 @@
+"""Runs the tool calls of one model turn."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from tollway.tools.call import ToolCall, ToolResult, as_text
+from tollway.tools.registry import ToolRegistry
+
+log = logging.getLogger("tollway.tools")
+
+
+class ToolExecutor:
+    """Runs calls side by side and answers each, in order; a failure is an answer too, so that the model can go on."""
+
+    def __init__(self, registry: ToolRegistry, *, timeout_seconds: float = 60.0, parallel: int = 4) -> None:
+        self.registry = registry
+        self.timeout_seconds = timeout_seconds
+        self._parallel = parallel
+
+    async def execute(self, calls: Any) -> list[ToolResult]:
+        """Runs tool calls: a list of them, one, or an answer that has `tool_calls`."""
+        room = asyncio.Semaphore(self._parallel)
+
+        async def run(call: ToolCall) -> ToolResult:
+            async with room:
+                return await self._run(call)
+
+        return list(await asyncio.gather(*(run(call) for call in _calls(calls))))
+
+    async def _run(self, call: ToolCall) -> ToolResult:
+        wanted = self.registry.get(call.name)
+        if wanted is None:
+            known = ", ".join(each.name for each in self.registry)
+            return _failed(call, f"there is no tool named {call.name!r}; there are: {known}")
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                value = await wanted.run(call.arguments)
+        except ValidationError as error:
+            return _failed(call, f"the arguments do not fit: {error}")
+        except TimeoutError:
+            return _failed(call, f"{call.name} took longer than {self.timeout_seconds:g} s")
+        except Exception as error:  # whatever a tool raises is told to the model
+            log.warning("tool %s failed", call.name, exc_info=True)
+            return _failed(call, f"{type(error).__name__}: {error}")
+        return ToolResult(call.id, call.name, as_text(value))
+
+
+def _calls(told: Any) -> list[ToolCall]:
+    inside = getattr(told, "tool_calls", None)
+    if inside is not None:
+        told = inside
+    one = isinstance(told, ToolCall | Mapping) or not isinstance(told, Iterable)
+    return [ToolCall.read(call) for call in ([told] if one else told)]
+
+
+def _failed(call: ToolCall, reason: str) -> ToolResult:
+    return ToolResult(call.id, call.name, f"Error: {reason}", is_error=True)

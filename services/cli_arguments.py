@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from shared import process
+
 SERVICES = ("gateway", "router", "tools", "usage", "reports")
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 -- argparse names it so
 
@@ -22,25 +24,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _listening(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on")
-    parser.add_argument("--config", help="configuration file (default ./tollway.yaml if present)")
-    parser.add_argument("--data", help="folder for spool, embedded database and reports (default ./data)")
-    parser.add_argument("--insecure", action="store_true", default=None, help="listen beyond loopback without any key")
-
-
 def _up(verbs: _Verbs) -> None:
     up = verbs.add_parser("up", help="all five services in one process")
-    _listening(up)
+    process.listening(up)
 
 
 def _serve(verbs: _Verbs) -> None:
     serve = verbs.add_parser("serve", help="one service")
     serve.add_argument("service", choices=SERVICES)
-    _listening(serve)
-    serve.add_argument("--workers", default="1", help="processes: a number, or auto = min(2 × cores + 1, 8)")
-    serve.add_argument("--listener", type=int, help=argparse.SUPPRESS)
+    process.listening(serve)
+    process.multiplying(serve)
 
 
 def _check(verbs: _Verbs) -> None:

@@ -8,14 +8,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 
-RESTART_PAUSE_SECONDS = 1.0
+LOOK_EVERY_SECONDS = 1.0
 
 
-def supervise(service: str, workers: int, host: str, port: int, data: Path, arguments: Sequence[str]) -> int:
-    """Run until stopped; a worker that dies is replaced. Returns the worst exit code of a drain."""
+def supervise(service: str, workers: int, host: str, port: int, arguments: Sequence[str]) -> int:
+    """Run until stopped; a worker that dies is replaced. Returns the worst exit code of the drain."""
     listener = _listen(host, port)
     stop = threading.Event()
 
@@ -25,14 +24,16 @@ def supervise(service: str, workers: int, host: str, port: int, data: Path, argu
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     with tempfile.TemporaryDirectory(prefix=f"tollway-{service}-metrics-") as metrics:
-        command = [sys.executable, "-m", "services", *arguments, "--listener", str(listener.fileno())]
-        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": metrics, "TOLLWAY_DATA": str(data)}  # noqa: TID251 -- handed on to the workers
+        command = [sys.executable, "-m", f"services.{service}", *arguments, "--listener", str(listener.fileno())]
+        environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": metrics}  # noqa: TID251 -- handed on to the workers
 
         def start() -> subprocess.Popen[bytes]:
-            return subprocess.Popen(command, pass_fds=[listener.fileno()], env=environment)  # noqa: S603 -- our own program
+            return subprocess.Popen(  # noqa: S603 -- our own program
+                command, pass_fds=[listener.fileno()], env=environment, start_new_session=True
+            )
 
         running = [start() for _ in range(workers)]
-        while not stop.wait(RESTART_PAUSE_SECONDS):
+        while not stop.wait(LOOK_EVERY_SECONDS):
             running = [worker if worker.poll() is None else start() for worker in running]
         for worker in running:
             worker.terminate()

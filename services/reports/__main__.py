@@ -1,0 +1,5 @@
+"""`python -m services.reports` runs this service alone."""
+
+from shared.process import main
+
+main("reports")

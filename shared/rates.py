@@ -83,6 +83,13 @@ class Rates:
             return Money(divide(money.nano * _SCALE, inverse), currency)
         return self._through_yuan(money, currency, at)
 
+    def convert_nano(self, nano: int, source: str, target: str, at: float) -> int | None:
+        """The same on bare nano-units, for the many."""
+        if source == target:
+            return nano
+        money = self.convert(Money(nano, source), target, at)
+        return None if money is None else money.nano
+
     def _through_yuan(self, money: Money, currency: str, at: float) -> Money | None:
         there = self._rate(money.currency, "CNY", at)
         back = self._rate(currency, "CNY", at)

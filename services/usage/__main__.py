@@ -1,5 +1,7 @@
-"""`python -m services.usage` runs this service alone."""
+"""`python -m services.usage`: the ledger alone."""
 
-from shared.process import main
+import sys
 
-main("usage")
+from services.cli import main
+
+main(["serve", "usage", *sys.argv[1:]])

@@ -1,0 +1,165 @@
+"""Booking: one transaction takes a batch in, adds it up and decides alerts, or nothing of it happens."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import structlog
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.usage import metrics
+from services.usage.alerts import Alerts
+from services.usage.event import Event, Poison, event_of
+from services.usage.prices import Prices
+from services.usage.rollup import Rollup
+from services.usage.store import ledger
+from services.usage.zone import zone_of
+from shared import clock
+from shared.config import LiveConfig
+from shared.database import Database
+from shared.messages.envelope import decode
+from shared.messages.router import AttemptEnded
+
+log = structlog.get_logger(__name__)
+
+_MICRO = 1_000_000
+# What Postgres answers when two transactions met badly; trying again is right.
+_TRY_AGAIN = {"40001", "40P01", "55P03"}
+_ATTEMPTS = 5
+
+BOOKED = "booked"
+
+
+@dataclass(slots=True)
+class Booked:
+    """What became of a batch."""
+
+    events: list[Event] = field(default_factory=list)
+    accepted: set[str] = field(default_factory=set)
+    duplicates: int = 0
+    quarantined: int = 0
+
+    def plus(self, other: "Booked") -> "Booked":
+        """Both together."""
+        return Booked(
+            self.events + other.events,
+            self.accepted | other.accepted,
+            self.duplicates + other.duplicates,
+            self.quarantined + other.quarantined,
+        )
+
+
+class Book:
+    """The ledger's one writer."""
+
+    def __init__(
+        self, database: Database, config: LiveConfig, prices: Prices, alerts: Alerts, told: Callable[[Booked], None]
+    ) -> None:
+        self._database = database
+        self._config = config
+        self._prices = prices
+        self._alerts = alerts
+        self._told = told
+
+    async def book_messages(self, bodies: Sequence[bytes]) -> Booked:
+        """Book messages as they came from the bus; what can never be booked is set aside with its reason."""
+        ended: list[AttemptEnded] = []
+        poison: list[tuple[bytes, str]] = []
+        for body in bodies:
+            try:
+                ended.append(decode(body, AttemptEnded))
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                poison.append((body, str(error)))
+        booked = await self._halving(ended, poison)
+        if booked.quarantined:
+            log.error("events_quarantined", count=booked.quarantined)
+        return booked
+
+    async def book(self, ended: Sequence[AttemptEnded]) -> Booked:
+        """Book events that were checked before."""
+        return await self._transaction(ended, [])
+
+    async def _halving(self, ended: Sequence[AttemptEnded], poison: Sequence[tuple[bytes, str]]) -> Booked:
+        """Book all at once; when the database refuses the content, find the culprit by halving."""
+        try:
+            return await self._transaction(ended, poison)
+        except DBAPIError as error:
+            if len(ended) == 1:
+                reason = f"the database refuses it: {type(error.orig).__name__}"
+                return await self._transaction([], [*poison, (msgspec.json.encode(ended[0]), reason)])
+            if not ended:
+                raise
+        middle = len(ended) // 2
+        first = await self._halving(ended[:middle], poison)
+        return first.plus(await self._halving(ended[middle:], []))
+
+    async def _transaction(self, ended: Sequence[AttemptEnded], poison: Sequence[tuple[bytes, str]]) -> Booked:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                booked = await self._once(ended, poison)
+            except DBAPIError as error:
+                if attempt == _ATTEMPTS or getattr(error.orig, "sqlstate", None) not in _TRY_AGAIN:
+                    raise
+            else:
+                self._told(booked)
+                return booked
+        raise AssertionError("unreachable")
+
+    async def _once(self, ended: Sequence[AttemptEnded], poison: Sequence[tuple[bytes, str]]) -> Booked:
+        now, started = clock.now(), clock.monotonic()
+        section = self._config.current.usage
+        async with self._database.begin() as connection:
+            await ledger.lock(connection)
+            events, bad = self._events(ended, now)
+            fresh_ids = await ledger.insert_events(connection, events)
+            fresh = [event for event in events if event.event_id in fresh_ids]
+            rollup = Rollup(zone_of(section.timezone))
+            for event in fresh:
+                rollup.add(event)
+            rollup.add_days()
+            await ledger.roll_up(connection, rollup)
+            await ledger.see_sequences(connection, _numbers(ended), round(now * _MICRO))
+            await ledger.set_aside(connection, [*poison, *bad], round(now * _MICRO))
+            await self._alerts.decide(connection, fresh, now)
+            if fresh:
+                await self._remember(connection, fresh, now)
+        metrics.BATCH_SECONDS.observe(clock.monotonic() - started)
+        return Booked(fresh, fresh_ids, len(ended) - len(bad) - len(fresh), len(poison) + len(bad))
+
+    def _events(self, ended: Sequence[AttemptEnded], now: float) -> tuple[list[Event], list[tuple[bytes, str]]]:
+        """Rows for all attempts, each id once, in the order of their ids."""
+        currency, book = self._config.current.usage.currency, self._prices.book
+        found: dict[str, Event] = {}
+        bad: list[tuple[bytes, str]] = []
+        for item in ended:
+            try:
+                event = event_of(item, book, currency, now)
+            except (Poison, ValueError) as error:
+                bad.append((msgspec.json.encode(item), str(error)))
+            else:
+                found.setdefault(event.event_id, event)
+        return [found[event_id] for event_id in sorted(found)], bad
+
+    async def _remember(self, connection: AsyncConnection, fresh: Sequence[Event], now: float) -> None:
+        """Keep when and what was booked last: freshness is told from it by every replica."""
+        last = await ledger.read_state(connection, BOOKED) or {"events": 0, "last_event_us": 0}
+        newest = max(event.at_us + round((event.duration_ms or 0) * 1000) for event in fresh)
+        await ledger.write_state(
+            connection,
+            BOOKED,
+            {
+                "events": last["events"] + len(fresh),
+                "at_us": round(now * _MICRO),
+                "lag_seconds": max(0.0, round(clock.now() - newest / _MICRO, 3)),
+                "last_event_us": max(last["last_event_us"], max(event.at_us for event in fresh)),
+            },
+        )
+
+
+def _numbers(ended: Sequence[AttemptEnded]) -> dict[str, list[int]]:
+    numbers: dict[str, list[int]] = {}
+    for item in ended:
+        if item.producer:
+            numbers.setdefault(item.producer, []).append(item.sequence)
+    return numbers

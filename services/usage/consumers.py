@@ -1,0 +1,51 @@
+"""The bus edge: takes usage events in batches, has them booked, and acknowledges after the commit."""
+
+import asyncio
+
+import structlog
+
+from services.usage.book import Book
+from shared.bus import Bus, Delivery, Queue
+from shared.errors import Unavailable
+from shared.messages.router import USAGE_QUEUE
+
+log = structlog.get_logger(__name__)
+
+QUEUE = Queue(USAGE_QUEUE, delivery_limit=20, dead_letter=f"{USAGE_QUEUE}.dead", single_active=True)
+MOST = 1000
+PREFETCH = 2000
+WAIT_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+class Intake:
+    """Books what arrives on the queue, for ever."""
+
+    def __init__(self, bus: Bus, book: Book, ready: asyncio.Event) -> None:
+        self._bus = bus
+        self._book = book
+        self._ready = ready
+
+    async def run(self) -> None:
+        """Take batches until cancelled; nothing is fetched before the tables are there."""
+        await self._bus.declare(QUEUE)
+        await self._ready.wait()
+        async with self._bus.subscribe(USAGE_QUEUE, prefetch=PREFETCH) as subscription:
+            while True:
+                await self._take(await subscription.batch(MOST, WAIT_SECONDS))
+
+    async def _take(self, deliveries: list[Delivery]) -> None:
+        """Book one batch; while the database is away it is held, not lost and not counted as failed."""
+        bodies = [delivery.message.body for delivery in deliveries]
+        pause = 0.1
+        while True:
+            try:
+                await self._book.book_messages(bodies)
+            except Unavailable:
+                log.warning("booking_waits", events=len(bodies), pause_seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            else:
+                break
+        for delivery in deliveries:
+            await delivery.ack()

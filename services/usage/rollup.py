@@ -1,0 +1,164 @@
+"""Adding events up: which rollup rows an event belongs to and what it adds to each. Pure."""
+
+from collections.abc import Iterable
+from math import log2
+from operator import add
+from typing import Any
+
+from services.usage.event import Event
+from services.usage.tables import LATENCY_KEYS, MEASURES, ROLLUP_KEYS
+from services.usage.zone import DAY, HOUR, Zone, utc_day
+
+ALL_TIME = 0
+STEPS_PER_DOUBLING = 8
+_LEAST_MS = 0.1
+
+Key = tuple[str, str, int, int, str]
+LatencyKey = tuple[str, str, int, str, int, int]
+
+
+class Rollup:
+    """What a set of events adds to the rollups, by row key."""
+
+    def __init__(self, zone: Zone) -> None:
+        self.sums: dict[Key, list[int]] = {}
+        self.counts: dict[LatencyKey, int] = {}
+        self.sessions: dict[tuple[str, str], list[Any]] = {}
+        self._zone = zone
+
+    def add(self, event: Event) -> None:
+        """Count one event in every row it belongs to."""
+        bucket = self._zone.bucket(event.at)
+        values = measures(event)
+        scopes = ("", event.key_id) if event.key_id else ("",)
+        for scope in scopes:
+            for dimension, name in dimensions(event):
+                self._sum((scope, dimension, HOUR, bucket, name), values)
+            if event.session_id:
+                self._session(scope, event, values)
+            for measure, name, milliseconds in durations(event):
+                self._count((scope, measure, HOUR, name, bucket, step_of(milliseconds)))
+
+    def add_days(self) -> None:
+        """Derive the rows of whole UTC days from the hours added so far; call once, at the end."""
+        for (scope, dimension, grain, bucket, name), values in list(self.sums.items()):
+            if grain == HOUR:
+                self._sum((scope, dimension, DAY, utc_day(bucket), name), values)
+        for (scope, measure, grain, name, bucket, step), count in list(self.counts.items()):
+            if grain == HOUR:
+                day = (scope, measure, DAY, name, utc_day(bucket), step)
+                self.counts[day] = self.counts.get(day, 0) + count
+
+    def correct(self, event: Event, base_nano: int, priced: int) -> None:
+        """Change what an event already counted cost: by an amount, and whether it is priced now."""
+        values = [0] * len(MEASURES)
+        values[MEASURES.index("cost_nano")] = base_nano
+        values[MEASURES.index("unpriced")] = -priced
+        bucket = self._zone.bucket(event.at)
+        for scope in ("", event.key_id) if event.key_id else ("",):
+            for dimension, name in dimensions(event):
+                self._sum((scope, dimension, HOUR, bucket, name), values)
+            if event.session_id and event.kind == "model":
+                self._sum((scope, "session", ALL_TIME, 0, event.session_id), values)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Rollup rows in the order of their key, so that two writers never wait for each other in a circle."""
+        names = ROLLUP_KEYS + MEASURES
+        return [dict(zip(names, (*key, *values), strict=True)) for key, values in sorted(self.sums.items())]
+
+    def latency_rows(self) -> list[dict[str, Any]]:
+        """Histogram rows in the order of their key."""
+        names = (*LATENCY_KEYS, "count")
+        return [dict(zip(names, (*key, count), strict=True)) for key, count in sorted(self.counts.items())]
+
+    def session_rows(self) -> list[dict[str, Any]]:
+        """When each session was first and last seen."""
+        names = ("scope", "session_id", "user_id", "first_us", "last_us")
+        return [dict(zip(names, (*key, *seen), strict=True)) for key, seen in sorted(self.sessions.items())]
+
+    def _sum(self, key: Key, values: list[int]) -> None:
+        found = self.sums.get(key)
+        self.sums[key] = values if found is None else list(map(add, found, values))
+
+    def _count(self, key: LatencyKey) -> None:
+        self.counts[key] = self.counts.get(key, 0) + 1
+
+    def _session(self, scope: str, event: Event, values: list[int]) -> None:
+        session_id = event.session_id or ""
+        dimension = "session" if event.kind == "model" else f"session {event.kind}"
+        self._sum((scope, dimension, ALL_TIME, 0, session_id), values)
+        seen = self.sessions.setdefault((scope, session_id), [event.user_id, event.at_us, event.at_us])
+        seen[0] = event.user_id or seen[0]
+        seen[1] = min(seen[1], event.at_us)
+        seen[2] = max(seen[2], event.at_us)
+
+
+def dimensions(event: Event) -> Iterable[tuple[str, str]]:
+    """The rows of one hour that an event counts in: `total` is by kind, the others are of its kind alone."""
+    yield "total", event.kind
+    if event.kind == "model":
+        yield "model", event.model or event.requested_model or ""
+        yield "function", event.function or ""
+        yield "user", event.user_id or ""
+        yield "key", event.key_id or ""
+        yield "anchor", event.anchor_id or ""
+        yield "provider", event.provider or ""
+    else:
+        yield event.kind, event.model or ""
+
+
+def measures(event: Event) -> list[int]:
+    """What an event adds to each of its rows, in the order of `MEASURES`."""
+    status = event.status
+    return [
+        1,
+        1 if event.attempt == 1 else 0,
+        1 if status == "ok" else 0,
+        1 if status == "error" else 0,
+        1 if status == "aborted" else 0,
+        1 if status == "interrupted" else 0,
+        1 if event.usage_source == "estimated" else 0,
+        event.unpriced,
+        event.input_tokens or 0,
+        event.output_tokens or 0,
+        event.cache_read_tokens or 0,
+        event.cache_write_tokens or 0,
+        event.reasoning_tokens or 0,
+        event.total_tokens or 0,
+        event.base_nano or 0,
+    ]
+
+
+def durations(event: Event) -> Iterable[tuple[str, str, float]]:
+    """The durations worth a histogram: those of answers that came, not of failures."""
+    if event.status != "ok":
+        return
+    name = event.model or event.requested_model or ""
+    if event.kind == "tool" and event.duration_ms is not None:
+        yield "tool", name, event.duration_ms
+    elif event.kind == "model":
+        for measure, value in (("duration", event.duration_ms), ("ttft", event.ttft_ms)):
+            if value is not None:
+                yield measure, "", value
+                if name:
+                    yield measure, name, value
+
+
+def step_of(milliseconds: float) -> int:
+    """The histogram step of a duration."""
+    return int(log2(max(milliseconds, _LEAST_MS)) * STEPS_PER_DOUBLING // 1)
+
+
+def quantile(counts: Iterable[tuple[int, int]], share: float) -> float | None:
+    """The duration in milliseconds below which a share of the calls lies; about 4 % exact."""
+    steps = sorted(counts)
+    total = sum(count for _, count in steps)
+    if not total:
+        return None
+    wanted, seen = share * total, 0
+    for step, count in steps:
+        if seen + count >= wanted:
+            inside = (wanted - seen) / count
+            return round(float(2 ** ((step + inside) / STEPS_PER_DOUBLING)), 1)
+        seen += count
+    return None

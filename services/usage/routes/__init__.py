@@ -1,0 +1,1 @@
+"""The HTTP edge of the ledger: parameters in, one verb, a shape out."""

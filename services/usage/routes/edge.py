@@ -1,0 +1,63 @@
+"""What every route begins with: the ledger and the reader; and how failures are told."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from services.usage.access import Reader
+from services.usage.answer import Json, error_body
+from services.usage.ledger import Ledger
+from shared.errors import TollwayError
+
+
+def ledger_of(request: Request) -> Ledger:
+    """The composed ledger."""
+    ledger: Ledger = request.app.state.ledger
+    return ledger
+
+
+def reader_of(request: Request) -> Reader:
+    """Who is asking; raises Unauthenticated."""
+    return ledger_of(request).access.identify(request.headers)
+
+
+LedgerHere = Annotated[Ledger, Depends(ledger_of)]
+ReaderHere = Annotated[Reader, Depends(reader_of)]
+
+_KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 503: "server_error"}
+
+
+def install(app: FastAPI) -> None:
+    """Tell failures in one shape, with the parameter named."""
+    app.add_exception_handler(TollwayError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TollwayError)  # noqa: S101 -- the handler is installed for this class alone
+    body = error_body(error.message, _KINDS.get(error.status, "invalid_request_error"), error.error_code, error.param)
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers["retry-after"] = f"{error.retry_after:g}"
+    if error.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return Json(body, status_code=error.status, headers=headers)
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 -- the same
+    first: dict[str, Any] = dict(error.errors()[0])
+    place = ".".join(str(part) for part in first["loc"][1:]) or None
+    message = f"{place}: {first['msg']}" if place else str(first["msg"])
+    return Json(error_body(message, "invalid_request_error", "unprocessable", place), status_code=422)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 -- the same
+    kind = _KINDS.get(error.status_code, "invalid_request_error")
+    body = error_body(str(error.detail), kind, str(error.detail).lower().replace(" ", "_"), None)
+    return Json(body, status_code=error.status_code, headers=error.headers)

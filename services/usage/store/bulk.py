@@ -1,0 +1,64 @@
+"""Many rows in one statement, the same on both databases: the rows travel as one JSON parameter."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from sqlalchemy import Table, TextClause, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]
+_encoder = msgspec.json.Encoder()
+
+
+def encode(rows: Sequence[Any]) -> str:
+    """The parameter that the statements below take."""
+    return _encoder.encode(rows).decode()
+
+
+async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[Any], key: str) -> set[str]:
+    """Insert what is not there yet; the keys of the rows really inserted."""
+    if not rows:
+        return set()
+    statement = _insert_new(table, connection.dialect.name, key)
+    result = await connection.execute(statement, {"rows": encode(rows)})
+    return {str(value) for value in result.scalars()}
+
+
+async def add_up(
+    connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]], keys: Sequence[str]
+) -> None:
+    """Add the rows' numbers to those that are there; rows come in the order of their keys."""
+    if rows:
+        await connection.execute(_add_up(table, connection.dialect.name, tuple(keys)), {"rows": encode(rows)})
+
+
+@lru_cache(maxsize=64)
+def _insert_new(table: Table, dialect: str, key: str) -> TextClause:
+    names = [column.name for column in table.columns]
+    return text(
+        f"INSERT INTO {table.name} ({', '.join(names)}) {_rows(table, dialect, tuple(names))} "
+        f"ON CONFLICT ({key}) DO NOTHING RETURNING {key}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _add_up(table: Table, dialect: str, keys: tuple[str, ...]) -> TextClause:
+    names = [column.name for column in table.columns]
+    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names if name not in keys)
+    return text(
+        f"INSERT INTO {table.name} ({', '.join(names)}) {_rows(table, dialect, tuple(names))} "
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sums}"
+    )
+
+
+def _rows(table: Table, dialect: str, names: tuple[str, ...]) -> str:
+    """A SELECT of the JSON parameter's rows. SQLite needs the WHERE to tell ON CONFLICT from a join."""
+    if dialect == "sqlite":
+        picked = ", ".join(f"json_extract(value, '$.{name}')" for name in names)
+        return f"SELECT {picked} FROM json_each(:rows) WHERE true"  # noqa: S608 -- names of our own columns
+    typed = ", ".join(f"{name} {table.columns[name].type.compile(_POSTGRES)}" for name in names)
+    picked = ", ".join(names)
+    return f"SELECT {picked} FROM json_to_recordset(CAST(:rows AS json)) AS fresh({typed}) WHERE true"  # noqa: S608 -- the same

@@ -1,0 +1,156 @@
+"""Reading events, a bounded page at a time and always along an index, and the partitions that hold them."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, Select, and_, or_, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.usage.store import ledger
+from services.usage.tables import corrections, events, producers, quarantine
+from services.usage.zone import DAY, utc_date
+
+WEEK = 7 * DAY
+WEEKS_AHEAD = 4
+
+
+async def page(
+    connection: AsyncConnection,
+    limit: int,
+    *,
+    key_id: str | None = None,
+    request_id: str | None = None,
+    session_id: str | None = None,
+    before: tuple[int, str] | None = None,
+) -> Sequence[Row[Any]]:
+    """Events, the newest first, that come before a position in that order."""
+    table = events.c
+    statement = select(events)
+    for column, value in ((table.key_id, key_id), (table.request_id, request_id), (table.session_id, session_id)):
+        if value is not None:
+            statement = statement.where(column == value)
+    if before is not None:
+        at_us, event_id = before
+        statement = statement.where(or_(table.at_us < at_us, and_(table.at_us == at_us, table.event_id < event_id)))
+        statement = statement.where(table.at_us <= at_us)
+    statement = statement.order_by(table.at_us.desc(), table.event_id.desc()).limit(limit)
+    return (await connection.execute(statement)).all()
+
+
+async def between(
+    connection: AsyncConnection, start_us: int, end_us: int, *, key_id: str | None = None, chunk: int = 2000
+) -> AsyncIterator[Sequence[Row[Any]]]:
+    """All events of a time range, the oldest first, in chunks."""
+    after: tuple[int, str] | None = None
+    while True:
+        statement = _range(start_us, end_us, key_id, after).limit(chunk)
+        rows = (await connection.execute(statement)).all()
+        if rows:
+            yield rows
+        if len(rows) < chunk:
+            return
+        after = (rows[-1].at_us, rows[-1].event_id)
+
+
+def _range(start_us: int, end_us: int, key_id: str | None, after: tuple[int, str] | None) -> Select[Any]:
+    table = events.c
+    statement = select(events).where(table.at_us >= start_us, table.at_us < end_us)
+    if key_id is not None:
+        statement = statement.where(table.key_id == key_id)
+    if after is not None:
+        at_us, event_id = after
+        statement = statement.where(or_(table.at_us > at_us, and_(table.at_us == at_us, table.event_id > event_id)))
+    return statement.order_by(table.at_us, table.event_id)
+
+
+async def corrected(connection: AsyncConnection, event_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """The corrections of some events, the oldest first."""
+    found: dict[str, list[Row[Any]]] = {}
+    if event_ids:
+        statement = select(corrections).where(corrections.c.event_id.in_(event_ids)).order_by(corrections.c.id)
+        for row in await connection.execute(statement):
+            found.setdefault(str(row.event_id), []).append(row)
+    return found
+
+
+async def first_at(connection: AsyncConnection) -> int | None:
+    """When the oldest event happened, in microseconds."""
+    statement = select(events.c.at_us).order_by(events.c.at_us).limit(1)
+    found = (await connection.execute(statement)).scalar_one_or_none()
+    return None if found is None else int(found)
+
+
+async def last_of(connection: AsyncConnection, event_ids: Sequence[str]) -> Sequence[Row[Any]]:
+    """Some events by their ids."""
+    return (await connection.execute(select(events).where(events.c.event_id.in_(event_ids)))).all()
+
+
+async def seen_by_producer(connection: AsyncConnection) -> Sequence[Row[Any]]:
+    """What is known of every producer's sequence, the last heard first."""
+    return (await connection.execute(select(producers).order_by(producers.c.last_us.desc()).limit(1000))).all()
+
+
+async def quarantined(connection: AsyncConnection, limit: int = 50) -> Sequence[Row[Any]]:
+    """Messages that were set aside, the newest first."""
+    return (await connection.execute(select(quarantine).order_by(quarantine.c.id.desc()).limit(limit))).all()
+
+
+async def quarantine_size(connection: AsyncConnection) -> int:
+    """How many messages were set aside."""
+    return int((await connection.execute(text("SELECT count(*) FROM usage_quarantine"))).scalar_one())
+
+
+async def ensure_partitions(connection: AsyncConnection, start: float, end: float) -> int:
+    """Make the weekly partitions for a time range; how many were new. SQLite has none."""
+    if connection.dialect.name != "postgresql":
+        return 0
+    await ledger.lock(connection)
+    known = await partitions(connection)
+    made = 0
+    week = int(start // WEEK) * WEEK
+    while week < end:
+        name = f"usage_events_{utc_date(week):%Y%m%d}"
+        if name not in known and await _make_partition(connection, name, week):
+            made += 1
+        week += WEEK
+    return made
+
+
+async def _make_partition(connection: AsyncConnection, name: str, week: int) -> bool:
+    bounds = f"FROM ('{_least_id(week)}') TO ('{_least_id(week + WEEK)}')"
+    try:
+        async with connection.begin_nested():
+            await connection.execute(text(f"CREATE TABLE {name} PARTITION OF usage_events FOR VALUES {bounds}"))
+    except DBAPIError:
+        # Events of that week already lie in the default partition: they stay there, complete and unique.
+        return False
+    return True
+
+
+async def partitions(connection: AsyncConnection) -> set[str]:
+    """The names of the partitions there are."""
+    if connection.dialect.name != "postgresql":
+        return set()
+    found = await connection.execute(
+        text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'usage_events'::regclass")
+    )
+    return set(found.scalars())
+
+
+async def drop_before(connection: AsyncConnection, oldest: float) -> list[str]:
+    """Drop the partitions whose weeks ended before a moment; rollups stay."""
+    dropped = []
+    limit = f"usage_events_{utc_date(int(oldest)) - timedelta(days=7):%Y%m%d}"
+    for name in sorted(await partitions(connection)):
+        if name != "usage_events_default" and name < limit:
+            await connection.execute(text(f"DROP TABLE {name}"))
+            dropped.append(name)
+    return dropped
+
+
+def _least_id(seconds: int) -> UUID:
+    """The least id that carries a moment."""
+    return UUID(int=(seconds * 1000) << 80)

@@ -1,0 +1,192 @@
+"""Reading the rollups. A span is read as whole UTC days with hours at its edges, never from the events."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select, union_all
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.usage.sums import Sums
+from services.usage.tables import MEASURES, latency, rollups, sessions
+from services.usage.zone import DAY, HOUR, Span, Zone
+
+# Weekday 0 is Monday; 1970-01-01 was a Thursday.
+_THURSDAY = 3
+
+
+def pieces(span: Span) -> list[tuple[int, int, int]]:
+    """The span as (grain, from, until) ranges of bucket starts."""
+    first, last = -(-span.start // DAY) * DAY, span.end // DAY * DAY
+    if first >= last:
+        return [(HOUR, span.start, span.end)]
+    parts = [(HOUR, span.start, first), (DAY, first, last), (HOUR, last, span.end)]
+    return [part for part in parts if part[1] < part[2]]
+
+
+async def by_name(
+    connection: AsyncConnection, scope: str, dimension: str, span: Span, names: Sequence[str] | None = None
+) -> dict[str, Sums]:
+    """The sums of a span for every name of a dimension."""
+    table = rollups.c
+    parts: list[Select[Any]] = []
+    for grain, start, end in pieces(span):
+        part = select(table.name, *(table[measure] for measure in MEASURES)).where(
+            _rows(scope, dimension, grain, Span(start, end), names)
+        )
+        parts.append(part)
+    inner = union_all(*parts).subquery()
+    statement = select(inner.c.name, *(func.sum(inner.c[measure]) for measure in MEASURES)).group_by(inner.c.name)
+    return {row[0]: Sums.of(row[1:]) for row in await connection.execute(statement)}
+
+
+async def by_hour(
+    connection: AsyncConnection, scope: str, dimension: str, span: Span, names: Sequence[str] | None = None
+) -> list[tuple[int, str, Sums]]:
+    """The sums of every hour bucket and name."""
+    table = rollups.c
+    statement = select(table.bucket, table.name, *(table[measure] for measure in MEASURES)).where(
+        _rows(scope, dimension, HOUR, span, names)
+    )
+    return [(int(row[0]), row[1], Sums.of(row[2:])) for row in await connection.execute(statement)]
+
+
+async def by_day(
+    connection: AsyncConnection, scope: str, dimension: str, span: Span, zone: Zone, names: Sequence[str] | None = None
+) -> list[tuple[int, str, Sums]]:
+    """The sums of every day of the zone, counted from 1970-01-01, and name."""
+    table = rollups.c
+    day = _local(table.bucket, zone, span) // DAY
+    return [
+        (int(row[0]), row[1], Sums.of(row[2:]))
+        for row in await connection.execute(
+            select(day.label("day"), table.name, *(func.sum(table[measure]) for measure in MEASURES))
+            .where(_rows(scope, dimension, HOUR, span, names))
+            .group_by("day", table.name)
+        )
+    ]
+
+
+async def by_weekday_and_hour(
+    connection: AsyncConnection, scope: str, span: Span, zone: Zone
+) -> list[tuple[int, int, Sums]]:
+    """The sums of model calls by weekday (Monday is 0) and hour of the zone."""
+    table = rollups.c
+    hours = _local(table.bucket, zone, span) // HOUR
+    statement = (
+        select((hours % (7 * 24)).label("slot"), *(func.sum(table[measure]) for measure in MEASURES))
+        .where(_rows(scope, "total", HOUR, span, ["model"]))
+        .group_by("slot")
+    )
+    found = []
+    for row in await connection.execute(statement):
+        day, hour = divmod(int(row[0]), 24)
+        found.append(((day + _THURSDAY) % 7, hour, Sums.of(row[1:])))
+    return found
+
+
+async def all_time(connection: AsyncConnection, scope: str, dimension: str, name: str) -> Sums:
+    """The sums of one name since ever, where they are kept."""
+    table = rollups.c
+    row = (
+        await connection.execute(
+            select(*(table[measure] for measure in MEASURES)).where(
+                table.scope == scope,
+                table.dimension == dimension,
+                table.grain == 0,
+                table.bucket == 0,
+                table.name == name,
+            )
+        )
+    ).first()
+    return Sums() if row is None else Sums.of(row)
+
+
+async def histogram(
+    connection: AsyncConnection, scope: str, measure: str, span: Span, names: Sequence[str] | None = None
+) -> dict[str, list[tuple[int, int]]]:
+    """The (step, count) pairs of every name over a span."""
+    table = latency.c
+    parts: list[Select[Any]] = []
+    for grain, start, end in pieces(span):
+        part = select(table.name, table.step, table.count).where(
+            table.scope == scope,
+            table.measure == measure,
+            table.grain == grain,
+            table.bucket >= start,
+            table.bucket < end,
+        )
+        parts.append(part if names is None else part.where(table.name.in_(names)))
+    inner = union_all(*parts).subquery()
+    statement = select(inner.c.name, inner.c.step, func.sum(inner.c["count"])).group_by(inner.c.name, inner.c.step)
+    found: dict[str, list[tuple[int, int]]] = {}
+    for name, step, count in await connection.execute(statement):
+        found.setdefault(name, []).append((int(step), int(count)))
+    return found
+
+
+async def histogram_by(
+    connection: AsyncConnection, scope: str, measure: str, span: Span, zone: Zone, unit: int
+) -> dict[int, list[tuple[int, int]]]:
+    """The (step, count) pairs of all calls for every local hour or day, counted from 1970-01-01."""
+    table = latency.c
+    # Whole-span charts of days read day rows where the zone's day is one; hours are few in the others.
+    slot = _local(table.bucket, zone, span) // unit
+    statement = (
+        select(slot.label("slot"), table.step, func.sum(table.count))
+        .where(
+            table.scope == scope,
+            table.measure == measure,
+            table.grain == HOUR,
+            table.name == "",
+            table.bucket >= span.start,
+            table.bucket < span.end,
+        )
+        .group_by("slot", table.step)
+    )
+    found: dict[int, list[tuple[int, int]]] = {}
+    for slot_number, step, count in await connection.execute(statement):
+        found.setdefault(int(slot_number), []).append((int(step), int(count)))
+    return found
+
+
+async def seen_sessions(
+    connection: AsyncConnection, scope: str, since_us: int, prefix: str, limit: int
+) -> list[tuple[str, str | None, int, int]]:
+    """Sessions last seen since a moment, the newest first: id, user, first and last microsecond."""
+    table = sessions.c
+    statement = select(table.session_id, table.user_id, table.first_us, table.last_us).where(
+        table.scope == scope, table.last_us >= since_us
+    )
+    if prefix:
+        statement = statement.where(table.session_id.startswith(prefix, autoescape=True))
+    statement = statement.order_by(table.last_us.desc()).limit(limit)
+    return [(row[0], row[1], int(row[2]), int(row[3])) for row in await connection.execute(statement)]
+
+
+async def session_sums(connection: AsyncConnection, scope: str, names: Sequence[str]) -> dict[str, Sums]:
+    """All-time sums of sessions."""
+    table = rollups.c
+    statement = select(table.name, *(table[measure] for measure in MEASURES)).where(
+        table.scope == scope, table.dimension == "session", table.grain == 0, table.bucket == 0, table.name.in_(names)
+    )
+    return {row[0]: Sums.of(row[1:]) for row in await connection.execute(statement)}
+
+
+def _rows(scope: str, dimension: str, grain: int, span: Span, names: Sequence[str] | None) -> ColumnElement[bool]:
+    table = rollups.c
+    wanted = and_(
+        table.scope == scope,
+        table.dimension == dimension,
+        table.grain == grain,
+        table.bucket >= span.start,
+        table.bucket < span.end,
+    )
+    return wanted if names is None else and_(wanted, table.name.in_(names))
+
+
+def _local(bucket: Any, zone: Zone, span: Span) -> Any:
+    """The bucket's start on the zone's clock, as seconds."""
+    offsets = zone.offsets(span) or [(span.end, zone.offset(span.start))]
+    if len(offsets) == 1:
+        return bucket + literal(offsets[0][1])
+    return bucket + case(*((bucket < until, offset) for until, offset in offsets[:-1]), else_=offsets[-1][1])

@@ -247,7 +247,7 @@ class DataSource(Section):
 class Reports(Section):
     """Report jobs."""
 
-    directory: str = "./data/reports"
+    directory: str | None = None
     retention_days: int = Field(30, ge=1)
     insight_model: str | None = None
     data_sources: dict[str, DataSource] = {}

@@ -1,0 +1,47 @@
+# One recipe for every service: docker build --build-arg SERVICE=gateway -t tollway-gateway .
+ARG PYTHON=3.13
+
+FROM python:${PYTHON}-slim AS build
+ARG SERVICE
+ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 UV_PROJECT_ENVIRONMENT=/opt/venv
+RUN --mount=type=cache,target=/root/.cache pip install --quiet --root-user-action=ignore uv
+WORKDIR /app
+COPY pyproject.toml uv.lock README.md ./
+COPY sdk/pyproject.toml sdk/README.md sdk/
+# Dependencies first: they change seldom, and their layer is kept while the code changes.
+RUN --mount=type=cache,target=/root/.cache \
+    uv sync --quiet --frozen --no-dev --no-install-workspace --extra ${SERVICE} --extra telemetry \
+ && find /opt/venv -depth -type d \( -name tests -o -name test \) -exec rm -rf {} + \
+ && find /opt/venv -name '*.so' -size +64k -exec sh -c 'command -v strip >/dev/null && strip --strip-unneeded "$1" || true' _ {} \;
+COPY shared shared
+COPY services/__init__.py services/__init__.py
+COPY services/${SERVICE} services/${SERVICE}
+RUN python -m compileall -q shared services
+
+FROM python:${PYTHON}-slim
+ARG SERVICE
+# WeasyPrint draws with Pango; fonts for Latin and Chinese text. Only reports needs them.
+RUN if [ "${SERVICE}" = reports ]; then \
+      apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+        libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig fonts-dejavu-core fonts-wqy-microhei \
+      && rm -rf /var/lib/apt/lists/*; fi \
+ && groupadd --gid 10001 tollway && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin tollway \
+ && install -d -o 10001 -g 10001 /data /etc/tollway
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/app \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    TOLLWAY_HOST=0.0.0.0 \
+    TOLLWAY_DATA=/data \
+    TOLLWAY_LOG_FORMAT=json \
+    TOLLWAY_SERVICE=${SERVICE}
+WORKDIR /etc/tollway
+USER 10001:10001
+VOLUME /data
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=4s --start-period=60s --retries=5 \
+    CMD ["python", "-m", "shared.probe"]
+# exec: the service itself is process 1 and hears SIGTERM.
+ENTRYPOINT ["/bin/sh", "-c", "exec python -m services.${TOLLWAY_SERVICE} \"$@\"", "tollway"]

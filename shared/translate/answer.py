@@ -1,0 +1,163 @@
+"""Complete answers, from each dialect to the other."""
+
+from typing import Any
+
+from shared import clock, ids
+from shared.translate.reasons import finish_reason, stop_reason
+from shared.translate.to_openai_stream import unwrapped_input
+from shared.wire.anthropic import blocks_of
+from shared.wire.json_text import encode_text
+from shared.wire.openai import message_of
+from shared.wire.tool_call import arguments_object
+from shared.wire.usage import TokenUsage
+
+Json = dict[str, Any]
+
+_TIERS = {"standard": "default", "priority": "priority"}
+
+
+def anthropic_answer_to_openai(
+    body: Json,
+    *,
+    model: str | None = None,
+    answer_id: str | None = None,
+    created: int | None = None,
+    legacy_functions: bool = False,
+    custom_tools: frozenset[str] = frozenset(),
+) -> Json:
+    """A message as a chat completion; `model` is the name told to the client, the provider's own when None."""
+    message = _chat_message(body, custom_tools)
+    calls = message.get("tool_calls")
+    finish = finish_reason(body.get("stop_reason"), has_calls=bool(calls))
+    if legacy_functions and calls:
+        message["function_call"] = message.pop("tool_calls")[0].get("function")
+        finish = "function_call" if finish == "tool_calls" else finish
+    if finish == "content_filter":
+        message["refusal"] = _refusal(body) or message["content"] or ""
+    answer: Json = {
+        "id": answer_id or f"chatcmpl-{body.get('id') or ids.uuid7().hex}",
+        "object": "chat.completion",
+        "created": int(clock.now()) if created is None else created,
+        "model": model or str(body.get("model") or ""),
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
+    }
+    usage = body.get("usage")
+    if isinstance(usage, dict):
+        answer["usage"] = TokenUsage.from_anthropic(usage).to_openai()
+        if tier := _TIERS.get(str(usage.get("service_tier"))):
+            answer["service_tier"] = tier
+    return answer
+
+
+def _chat_message(body: Json, custom_tools: frozenset[str]) -> Json:
+    texts: list[str] = []
+    thoughts: list[Json] = []
+    calls: list[Json] = []
+    for block in blocks_of(body):
+        kind = block.get("type")
+        if kind == "text":
+            texts.append(str(block.get("text") or ""))
+        elif kind in ("thinking", "redacted_thinking"):
+            thoughts.append(block)
+        elif kind == "tool_use":
+            calls.append(_chat_call(block, len(calls), custom_tools))
+    text = "".join(texts)
+    message: Json = {"role": "assistant", "content": text or (None if calls else ""), "refusal": None}
+    reasoning = "".join(str(thought.get("thinking") or "") for thought in thoughts)
+    if reasoning:
+        message["reasoning_content"] = reasoning
+    if thoughts:
+        message["thinking_blocks"] = thoughts
+    if calls:
+        message["tool_calls"] = calls
+    return message
+
+
+def _chat_call(block: Json, position: int, custom_tools: frozenset[str]) -> Json:
+    call_id, name = block.get("id") or f"call_{position}", str(block.get("name") or "")
+    arguments = encode_text(block.get("input") or {})
+    if name in custom_tools:
+        return {"id": call_id, "type": "custom", "custom": {"name": name, "input": unwrapped_input(arguments)}}
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _refusal(body: Json) -> str | None:
+    details = body.get("stop_details")
+    explanation = details.get("explanation") if isinstance(details, dict) else None
+    return explanation if isinstance(explanation, str) else None
+
+
+def openai_answer_to_anthropic(body: Json, *, model: str | None = None, answer_id: str | None = None) -> Json:
+    """A chat completion as a message; `model` is the name told to the client, the provider's own when None."""
+    message = message_of(body)
+    content = _thinking(message) + _texts(message) + _uses(message)
+    choices = body.get("choices") or [{}]
+    upstream_id = str(body.get("id") or ids.uuid7().hex).removeprefix("chatcmpl-")
+    reason = stop_reason(choices[0].get("finish_reason"), has_calls=any(b["type"] == "tool_use" for b in content))
+    return {
+        "id": answer_id or f"msg_{upstream_id}",
+        "type": "message",
+        "role": "assistant",
+        "model": model or str(body.get("model") or ""),
+        "content": content,
+        "stop_reason": reason,
+        "stop_sequence": None,
+        "usage": TokenUsage.from_openai(body.get("usage")).to_anthropic(),
+    }
+
+
+def _thinking(message: Json) -> list[Json]:
+    """Thoughts as blocks: signed ones as they were; others with the empty signature that says so."""
+    blocks = message.get("thinking_blocks")
+    if isinstance(blocks, list) and blocks:
+        return [{key: value for key, value in block.items() if key != "index"} for block in blocks]
+    reasoning = message.get("reasoning_content") or message.get("reasoning")
+    content = message.get("content")
+    if not reasoning and isinstance(content, list):
+        reasoning = "".join(_part_text(part.get("thinking")) for part in content if part.get("type") == "thinking")
+    return (
+        [{"type": "thinking", "thinking": reasoning, "signature": ""}]
+        if isinstance(reasoning, str) and reasoning
+        else []
+    )
+
+
+def _part_text(thought: Any) -> str:
+    """The text of a thinking part, which some providers give as parts again."""
+    if isinstance(thought, list):
+        return "".join(str(piece.get("text") or "") for piece in thought if isinstance(piece, dict))
+    return thought if isinstance(thought, str) else ""
+
+
+def _texts(message: Json) -> list[Json]:
+    content, refusal = message.get("content"), message.get("refusal")
+    texts = [content] if isinstance(content, str) else []
+    if isinstance(content, list):
+        texts = ["".join(_part_text(part.get("text")) for part in content if isinstance(part, dict))]
+    if isinstance(refusal, str) and refusal not in texts:
+        texts.append(refusal)
+    return [{"type": "text", "text": text} for text in texts if text]
+
+
+def _uses(message: Json) -> list[Json]:
+    blocks: list[Json] = []
+    for position, call in enumerate(message.get("tool_calls") or ()):
+        if not isinstance(call, dict):
+            continue
+        call_id = call.get("id") or f"call_{position}"
+        if isinstance(custom := call.get("custom"), dict):
+            given: Json = {"input": custom.get("input") or ""}
+            blocks.append({"type": "tool_use", "id": call_id, "name": str(custom.get("name") or ""), "input": given})
+        elif isinstance(function := call.get("function"), dict):
+            blocks.append(_use(call_id, function))
+    if not blocks and isinstance(function := message.get("function_call"), dict):
+        blocks.append(_use("call_0", function))
+    return blocks
+
+
+def _use(call_id: str, function: Json) -> Json:
+    arguments = arguments_object(function.get("arguments"))
+    if arguments is None:
+        # Cut short or malformed by the model: shown as it is rather than lost.
+        arguments = {"_raw": function.get("arguments")}
+    return {"type": "tool_use", "id": call_id, "name": str(function.get("name") or ""), "input": arguments}

@@ -1,0 +1,190 @@
+"""An Anthropic conversation as chat messages."""
+
+import re
+from typing import Any
+
+from shared.translate.anthropic_messages import original_id
+from shared.translate.caching import cache_breakpoint
+from shared.translate.media import document_parts, image_part
+from shared.translate.terms import CannotTranslate, Losses, RequestOptions
+from shared.wire.anthropic import blocks_of
+from shared.wire.json_text import encode_text
+
+Parts = list[dict[str, Any]]
+
+# Claude Code's first system block changes with every request: other providers' prompt caches would never hit.
+_ATTRIBUTION = re.compile(r"^x-anthropic-billing-header:[^\n]*\n?", re.MULTILINE)
+_ERROR_MARK = "[tool error] "
+_MEDIA_NOTE = "[the tool returned {kind}, which follows in the next user message]"
+
+
+def to_openai_messages(system: Any, messages: Any, options: RequestOptions, losses: Losses) -> Parts:
+    """The system prompt and the messages in one list."""
+    if not isinstance(messages, list) or not messages:
+        raise CannotTranslate("messages", "must be a list of at least one message")
+    writer = _Writer(options, losses)
+    writer.take_system(system, "system")
+    for index, message in enumerate(messages):
+        where = f"messages[{index}]"
+        if not isinstance(message, dict):
+            raise CannotTranslate(where, "must be an object")
+        content = message.get("content")
+        if not isinstance(content, str | list):
+            raise CannotTranslate(f"{where}.content", "must be a string or a list of blocks")
+        role = message.get("role")
+        if role == "user":
+            writer.take_user(message, where)
+        elif role == "assistant":
+            writer.take_assistant(message)
+        elif role == "system":
+            writer.take_system(content, where)
+        else:
+            raise CannotTranslate(f"{where}.role", f"{role!r} is not a role")
+    return writer.told()
+
+
+class _Writer:
+    def __init__(self, options: RequestOptions, losses: Losses) -> None:
+        self._options = options
+        self._losses = losses
+        self._front: list[str] = []
+        self._front_marks: dict[str, Any] = {}
+        self._messages: Parts = []
+
+    def told(self) -> Parts:
+        """The messages, instructions first."""
+        text = "\n\n".join(self._front)
+        if not text:
+            return self._messages
+        content: Any = text
+        if self._front_marks:
+            content = [{"type": "text", "text": text, **self._front_marks}]
+        return [{"role": self._options.system_role, "content": content}, *self._messages]
+
+    def take_system(self, system: Any, where: str) -> None:
+        """Instructions; given late, they stay there only where the provider's chat template allows it."""
+        if system is None:
+            return
+        if not isinstance(system, str | list):
+            raise CannotTranslate(where, "must be a string or a list of blocks")
+        blocks = blocks_of({"content": system})
+        for block in blocks:
+            self._front_marks |= cache_breakpoint(block, self._options, self._losses)
+        texts = [_ATTRIBUTION.sub("", str(block.get("text") or "")) for block in blocks]
+        texts = [text for text in texts if text]
+        if self._messages and self._options.takes_late_system:
+            if texts:
+                self._messages.append({"role": self._options.system_role, "content": "\n\n".join(texts)})
+            return
+        if self._messages and texts:
+            self._losses.add("messages.system")
+        self._front.extend(texts)
+
+    def take_user(self, message: dict[str, Any], where: str) -> None:
+        """Tool results as messages of their own, directly after the calls; then what else the user says."""
+        content = message["content"]
+        if isinstance(content, str):
+            self._messages.append({"role": "user", "content": content})
+            return
+        parts: Parts = []
+        for index, block in enumerate(blocks_of(message)):
+            here = f"{where}.content[{index}]"
+            if block.get("type") == "tool_result":
+                parts.extend(self._take_result(block, here))
+        for index, block in enumerate(blocks_of(message)):
+            if block.get("type") != "tool_result":
+                parts.extend(self._user_parts(block, f"{where}.content[{index}]"))
+        if parts:
+            self._messages.append({"role": "user", "content": _simplest(parts)})
+
+    def _take_result(self, block: dict[str, Any], where: str) -> Parts:
+        """Writes the tool message; returns the media that have to follow in a user's turn."""
+        texts: list[str] = []
+        media: Parts = []
+        content = block.get("content")
+        for item in blocks_of({"content": content}):
+            kind = item.get("type")
+            if kind in ("image", "document"):
+                made = self._user_parts(item, where)
+                shown = [part for part in made if part["type"] != "text"]
+                texts += [part["text"] for part in made if part["type"] == "text"]
+                texts += [_MEDIA_NOTE.format(kind=f"an {kind}" if kind == "image" else f"a {kind}")] * len(shown)
+                media += shown
+            else:
+                texts += [part["text"] for part in self._user_parts(item, where)]
+        text = "\n".join(texts)
+        if block.get("is_error") is True:
+            self._losses.add("tool_result.is_error")
+            text = _ERROR_MARK + text
+        self._messages.append({"role": "tool", "tool_call_id": _id(block.get("tool_use_id")), "content": text})
+        return media
+
+    def _user_parts(self, block: dict[str, Any], where: str) -> Parts:
+        kind = block.get("type")
+        if kind == "text":
+            if not block.get("text"):
+                return []
+            parts: Parts = [{"type": "text", "text": block["text"]}]
+        elif kind == "image":
+            parts = [image_part(block, where)]
+        elif kind == "document":
+            parts = document_parts(block, where, self._losses)
+        elif kind == "search_result":
+            texts = [str(item.get("text") or "") for item in blocks_of(block)]
+            heading = f"{block.get('title') or ''} ({block.get('source') or ''})"
+            parts = [{"type": "text", "text": "\n".join([heading, *texts])}]
+        else:
+            self._losses.add(f"content.{kind}")
+            return []
+        if parts:
+            parts[-1] = {**parts[-1], **cache_breakpoint(block, self._options, self._losses)}
+        return parts
+
+    def take_assistant(self, message: dict[str, Any]) -> None:
+        """One assistant message: text, calls, and thoughts where the provider takes them."""
+        texts: list[str] = []
+        calls: Parts = []
+        thoughts: Parts = []
+        for block in blocks_of(message):
+            kind = block.get("type")
+            if kind == "text":
+                texts.append(str(block.get("text") or ""))
+            elif kind == "tool_use":
+                arguments = encode_text(block.get("input") or {})
+                function = {"name": block.get("name"), "arguments": arguments}
+                calls.append({"id": _id(block.get("id")), "type": "function", "function": function})
+            elif kind in ("thinking", "redacted_thinking"):
+                thoughts.append(block)
+            else:
+                self._losses.add(f"content.{kind}")
+            if block.get("cache_control"):
+                self._losses.add("cache_control")
+        text = "".join(texts)
+        told: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
+        self._tell_thoughts(thoughts, told)
+        if calls:
+            told["tool_calls"] = calls
+        if text or calls or len(told) > 2:
+            self._messages.append(told)
+
+    def _tell_thoughts(self, thoughts: Parts, told: dict[str, Any]) -> None:
+        if not thoughts:
+            return
+        text = "".join(str(thought.get("thinking") or "") for thought in thoughts)
+        if text and (self._options.takes_reasoning_content or self._options.takes_thinking_blocks):
+            told["reasoning_content"] = text
+        if self._options.takes_thinking_blocks:
+            told["thinking_blocks"] = thoughts
+        else:
+            self._losses.add("thinking.signature" if "reasoning_content" in told else "thinking")
+
+
+def _id(call_id: Any) -> str:
+    return original_id(call_id) if isinstance(call_id, str) else ""
+
+
+def _simplest(parts: Parts) -> Any:
+    """A lone text as a plain string, which every provider takes."""
+    if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
+        return parts[0]["text"]
+    return parts

@@ -1,0 +1,112 @@
+"""A Messages request as a chat completion request."""
+
+from typing import Any
+
+from shared.translate.anthropic_request import pseudonym
+from shared.translate.openai_messages import to_openai_messages
+from shared.translate.terms import DEFAULT_OPTIONS, CannotTranslate, Losses, RequestOptions, Translated
+from shared.translate.tools import tools_to_openai
+
+_MOST_STOPS = 4
+_HANDLED = frozenset(
+    (
+        *("model", "messages", "system", "stream", "max_tokens", "stop_sequences", "temperature", "top_p", "top_k"),
+        *("tools", "tool_choice", "thinking", "output_config", "metadata", "service_tier"),
+    )
+)
+_SAME_AS_ABSENT: dict[str, tuple[Any, ...]] = {"speed": ("standard",)}
+_STRONGER = {"max": "xhigh", "xhigh": "high"}
+_SCHEMA_NAME = "answer"
+
+
+def anthropic_to_openai(body: dict[str, Any], options: RequestOptions = DEFAULT_OPTIONS) -> Translated:
+    """The request as OpenAI takes it, with what was lost; CannotTranslate for what no answer could make good."""
+    losses = Losses()
+    messages = to_openai_messages(body.get("system"), body.get("messages"), options, losses)
+    if messages[-1:] and messages[-1]["role"] == "assistant" and not options.takes_prefill:
+        raise CannotTranslate("messages", "this model's provider cannot continue an assistant message that has begun")
+    told: dict[str, Any] = {"model": options.model or body.get("model"), "messages": messages}
+    told[options.max_tokens_field] = _max_tokens(body, options, losses)
+    told |= tools_to_openai(body, losses)
+    _tell_reasoning(body, told, options, losses)
+    _tell_sampling(body, told, options, losses)
+    _tell_rest(body, told, losses)
+    if body.get("stream"):
+        told["stream"] = True
+        told["stream_options"] = {"include_usage": True}
+    for name, value in body.items():
+        if name not in _HANDLED and value is not None and value not in _SAME_AS_ABSENT.get(name, ()):
+            losses.add(name)
+    return Translated(told, losses.told())
+
+
+def _max_tokens(body: dict[str, Any], options: RequestOptions, losses: Losses) -> int:
+    wanted = body.get("max_tokens")
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 0:
+        raise CannotTranslate("max_tokens", "must be a whole number")
+    if wanted == 0:
+        raise CannotTranslate(
+            "max_tokens", "this model's provider has no cache to warm, so there is nothing to do for 0"
+        )
+    if options.max_tokens_limit is not None and wanted > options.max_tokens_limit:
+        losses.add("max_tokens")
+        return options.max_tokens_limit
+    return wanted
+
+
+def _tell_reasoning(body: dict[str, Any], told: dict[str, Any], options: RequestOptions, losses: Losses) -> None:
+    config = body.get("output_config")
+    config = config if isinstance(config, dict) else {}
+    form = config.get("format")
+    if isinstance(form, dict) and isinstance(form.get("schema"), dict):
+        schema = {"name": _SCHEMA_NAME, "schema": form["schema"], "strict": True}
+        told["response_format"] = {"type": "json_schema", "json_schema": schema}
+    thinking = body.get("thinking")
+    effort = config.get("effort") or _effort_of(thinking if isinstance(thinking, dict) else {})
+    if effort is None:
+        return
+    if not options.takes_reasoning_effort:
+        losses.add("output_config.effort" if config.get("effort") else "thinking")
+        return
+    while effort not in options.efforts and effort in _STRONGER:
+        losses.add("output_config.effort")
+        effort = _STRONGER[effort]
+    if effort in options.efforts:
+        told["reasoning_effort"] = effort
+
+
+def _effort_of(thinking: dict[str, Any]) -> str | None:
+    """The effort a thinking budget stands for; adaptive thinking is what such models do by themselves."""
+    budget = thinking.get("budget_tokens")
+    if thinking.get("type") != "enabled" or not isinstance(budget, int):
+        return None
+    if budget < 4096:
+        return "low"
+    return "medium" if budget < 16384 else "high"
+
+
+def _tell_sampling(body: dict[str, Any], told: dict[str, Any], options: RequestOptions, losses: Losses) -> None:
+    for name in ("temperature", "top_p", "top_k"):
+        value = body.get(name)
+        if value is None:
+            continue
+        if name == "top_k" and not options.takes_top_k:
+            losses.add(name)
+        else:
+            told[name] = value
+
+
+def _tell_rest(body: dict[str, Any], told: dict[str, Any], losses: Losses) -> None:
+    stops = body.get("stop_sequences") or []
+    if not isinstance(stops, list):
+        raise CannotTranslate("stop_sequences", "must be a list of strings")
+    if len(stops) > _MOST_STOPS:
+        losses.add("stop_sequences")
+    if stops:
+        told["stop"] = stops[:_MOST_STOPS]
+    metadata = body.get("metadata")
+    user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    if isinstance(user, str) and user:
+        told["user"] = pseudonym(user)
+    if body.get("service_tier") == "standard_only":
+        told["service_tier"] = "default"

@@ -1,0 +1,80 @@
+"""The terms of translating a request: what the target takes, what was lost on the way, what has to be refused."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from shared.errors import BadRequest
+
+SAMPLING_REFUSED_SINCE = "2026-10-21"
+
+
+class CannotTranslate(BadRequest):
+    """The request asks for something that the model's provider cannot be asked for."""
+
+    code = "cannot_translate"
+
+    def __init__(self, param: str, message: str) -> None:
+        super().__init__(f"{param}: {message}", param=param)
+
+
+class RequestOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What the target takes; the defaults suit a provider of which nothing is known."""
+
+    model: str | None = None
+    max_tokens_limit: int | None = None
+
+    # Toward Anthropic.
+    max_tokens_default: int = 8192
+    anthropic_version: str = "2023-06-01"
+    thinking: Literal["adaptive", "budget"] = "adaptive"
+    takes_system_anywhere: bool = False
+    wraps_invalid_arguments: bool = False
+
+    # Toward OpenAI.
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    system_role: Literal["system", "developer"] = "system"
+    takes_late_system: bool = False
+    takes_reasoning_content: bool = False
+    takes_thinking_blocks: bool = False
+    takes_reasoning_effort: bool = True
+    efforts: tuple[str, ...] = ("none", "minimal", "low", "medium", "high")
+    takes_top_k: bool = False
+    takes_cache_breakpoints: bool = False
+    takes_prefill: bool = False
+
+    @property
+    def takes_sampling(self) -> bool:
+        """Whether the Anthropic version still knows temperature, top_p and top_k."""
+        return self.anthropic_version < SAMPLING_REFUSED_SINCE
+
+
+class Translated(msgspec.Struct, frozen=True):
+    """A request in the other dialect.
+
+    `lossy` names what could not be carried; `legacy_functions` and `custom_tools` are what the answer's translation has
+    to know of the request.
+    """
+
+    body: dict[str, Any]
+    lossy: tuple[str, ...] = ()
+    legacy_functions: bool = False
+    custom_tools: frozenset[str] = frozenset()
+
+
+class Losses:
+    """Collects the names of what is lost, each once, in order."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+
+    def add(self, name: str) -> None:
+        """Notes one loss."""
+        self._names[name] = None
+
+    def told(self) -> tuple[str, ...]:
+        """All of them."""
+        return tuple(self._names)
+
+
+DEFAULT_OPTIONS = RequestOptions()

@@ -106,8 +106,8 @@ def test_an_endless_event_is_refused() -> None:
 
 
 STREAMS = [
-    b'\xef\xbb\xbf: hi\r\n\r\nevent: a\r\ndata: {"x":"\xe4\xbd\xa0\xe2\x80\xa8"}\r\n\r\n"
-    b"data:1\r\rid: 4\ndata: 2\n\ndata: 3',
+    b'\xef\xbb\xbf: hi\r\n\r\nevent: a\r\ndata: {"x":"\xe4\xbd\xa0\xe2\x80\xa8"}\r\n\r\n'
+    b"data:1\r\rid: 4\ndata: 2\n\ndata: 3",
     b'data: {"a":1}\n\nevent: ping\ndata: {}\n\ndata: {"b":\ndata: 2}\n\n\n: c\n\ndata: [DONE]\n\n',
     "data: 🚦🛣️ żółć\n\ndata: x\r\ndata: y\r\n\r\ndata: z\n\n".encode(),
 ]

@@ -44,7 +44,8 @@ def analyse(request: dict[str, Any], findings: list[Finding]) -> Analysis:
     for chapter in chapters:
         if chapter in WRITERS:
             WRITERS[chapter](material)
-    security.write(material, request["address"])
+    # An invented asset must not inherit the standing of the address it was asked with.
+    security.write(material, "" if request.get("sample") else request["address"])
     _activity(material)
     rows = quality.disagreements(material)
     total_rows, total = scores.score(material.book, kind, material.alarms)

@@ -51,6 +51,8 @@ def _number(value: float, unit: str, language: str) -> str:
         return _percent(value, signed=unit == "change")
     if unit == "bps":
         return _minus(f"{value:+,.1f} bps" if language == "en" else f"{value:+,.1f} 个基点")
+    if unit == "distance":
+        return f"{value:,.1f} bps" if language == "en" else f"{value:,.1f} 个基点"
     if unit == "days":
         return _days(value, language)
     if unit == "index1":
@@ -93,8 +95,14 @@ def _percent(value: float, *, signed: bool) -> str:
     elif size >= 0.1 or size == 0:
         digits = 1
     else:
-        digits = 3 if size >= 0.001 else 5
-    text = f"{percent:+,.{digits}f}%" if signed else f"{percent:,.{digits}f}%"
+        digits = 3 if size >= 0.001 or signed else 5
+    # What rounds to nothing has no direction.
+    signed = signed and round(percent, digits) != 0
+    text = (
+        f"{percent:+,.{digits}f}%"
+        if signed
+        else f"{abs(percent) if not round(percent, digits) else percent:,.{digits}f}%"
+    )
     return _minus(text)
 
 

@@ -99,7 +99,8 @@ class Page:
             "key_numbers": self._key_numbers(),
             "chapters": [self._chapter(name) for name in self._a.chapters if self._worth(name)],
             "alarms": [
-                {**alarm, "by": ", ".join(self._source(name) for name in alarm["sources"])} for alarm in self._a.alarms
+                {**alarm, "by": ", ".join(dict.fromkeys(map(self._source, alarm["sources"])))}
+                for alarm in self._a.alarms
             ],
             "no_alarms": w["page"]["no_alarms" if self._value("checks_known") is not None else "no_checks"],
             "disagreements": [self._disagreement(row) for row in self._a.disagreements],
@@ -198,8 +199,8 @@ class Page:
         return {"id": spec["id"], "title": title, "subtitle": subtitle, "head": head, "rows": rows, **marked}
 
     def _spoken(self, spec: dict[str, Any], title: str) -> str:
-        if spec["kind"] == "ranks":
-            name, value = spec["rows"][0]
+        if spec["kind"] in ("ranks", "columns"):
+            name, value = max(spec["rows"], key=lambda row: row[1])
             return str(self._w["page"]["in_ranks"].format(name=title, top=name, value=self._text(value, spec["unit"])))
         values = [value for value in spec["series"][0]["values"] if value is not None]
         first, last = (date_text(spec["days"][at], self._language, year=True) for at in (0, -1))
@@ -215,7 +216,7 @@ class Page:
     def _data(self, spec: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
         """The table behind a chart; long series by the week, the full one is in the JSON."""
         w = self._w
-        if spec["kind"] == "ranks":
+        if spec["kind"] in ("ranks", "columns"):
             rows = [[str(name), self._text(value, spec["unit"])] for name, value in spec["rows"]]
             return [w["page"]["measure"], w["page"]["value"]], rows
         names = [w["series"].get(one["name"], self._label(one["name"])) for one in spec["series"]]
@@ -235,6 +236,7 @@ class Page:
         units = [unit for _, unit in table["columns"]]
         rows = [[self._cell(value, unit) for value, unit in zip(row, units, strict=True)] for row in table["rows"]]
         return {
+            "id": table["id"],
             "title": self._w["tables"][table["id"]],
             "head": [{"text": self._w["columns"][name], "n": unit != "text"} for name, unit in table["columns"]],
             "rows": rows,
@@ -275,7 +277,7 @@ class Page:
             "link": provider.link if provider and shown else "",
             "status": self._w["status"][row["status"]],
             "reason": row["reason"],
-            "as_of": row["as_of"] or figures.MISSING,
+            "as_of": f"{row['as_of'][:16].replace('T', ' ')} UTC" if row["as_of"] else figures.MISSING,
         }
 
 

@@ -34,7 +34,7 @@ def write(material: Material) -> None:
             "line",
             unit="ratio",
             days=days,
-            floor=-0.2,
+            floor=0.0,
             ceiling=1.0,
             series=lines,
         )

@@ -76,4 +76,5 @@ def _months(material: Material) -> None:
         closes[(on.year, on.month)] = float(price)
     months = sorted(closes)
     rows = [[f"{month[0]}-{month[1]:02d}", closes[month] / closes[before] - 1] for before, month in pairwise(months)]
-    material.table("months", "market", [("month", "text"), ("return", "change")], rows[-12:])
+    if len(rows) > 1:
+        material.chart("months", "market", "columns", unit="change", rows=rows[-12:])

@@ -19,9 +19,9 @@ def write(material: Material) -> None:
     now = float(deviation[-1]) if known else None
     book.add("peg_now", now, "bps", SOURCE, formula=formula, reason=reason)
     mean = float(np.mean(np.abs(deviation))) if known else None
-    book.add("peg_mean", mean, "bps", SOURCE, formula="mean |deviation|", reason=reason)
+    book.add("peg_mean", mean, "distance", SOURCE, formula="mean |deviation|", reason=reason)
     p95 = metrics.percentile_deviation(deviation)
-    book.add("peg_p95", p95, "bps", SOURCE, formula="95th percentile of |deviation|", reason=reason)
+    book.add("peg_p95", p95, "distance", SOURCE, formula="95th percentile of |deviation|", reason=reason)
     worst = float(deviation[np.argmax(np.abs(deviation))]) if known else None
     book.add("peg_worst", worst, "bps", SOURCE, formula="largest |deviation|, signed", reason=reason)
     for band in BANDS:

@@ -115,6 +115,7 @@ def _charts(material: Material) -> None:
         unit="change",
         days=window.days,
         ceiling=0.0,
+        lowest=-1.0,
         series=[{"name": "drawdown", "values": rounded(metrics.drawdowns(window.prices), 4), "area": True}],
     )
     rolling = metrics.rolling_volatility(material.history.prices)

@@ -13,7 +13,8 @@ def draw(canvas: Canvas, spec: dict[str, Any], language: str, names: dict[str, s
     groups = grouped(spec["days"], spec["series"][0]["values"])
     marks = ticks(0.0, max((value for _, value in groups), default=1.0) or 1.0, 3)
     top, bottom, right = 18.0, canvas.height - 24, canvas.width - 2
-    across = Scale(0, len(groups), 2.0, right)
+    edge = max(width_of(figures.brief(mark, spec["unit"], language), 11) for mark in marks) + 8
+    across = Scale(0, len(groups), edge, right)
     up = Scale(0.0, marks[-1], bottom, top)
     for mark in marks:
         y = up(mark)

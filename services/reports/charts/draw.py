@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from services.reports.charts import bars, line, ranks
+from services.reports.charts import bars, columns, line, ranks
 from services.reports.charts.svg import Canvas
 
-KINDS = {"line": line.draw, "bars": bars.draw, "ranks": ranks.draw}
+KINDS = {"line": line.draw, "bars": bars.draw, "ranks": ranks.draw, "columns": columns.draw}
 WIDE, NARROW = (720.0, 270.0), (350.0, 250.0)
 
 
@@ -31,4 +31,8 @@ def alone(spec: dict[str, Any], names: dict[str, str], language: str, caption: d
 
 def _canvas(spec: dict[str, Any], *, narrow: bool) -> Canvas:
     width, height = NARROW if narrow else WIDE
-    return Canvas(width, ranks.height(spec, width) if spec["kind"] == "ranks" else height)
+    if spec["kind"] == "ranks":
+        height = ranks.height(spec, width)
+    elif spec["kind"] == "columns":
+        height = 196.0
+    return Canvas(width, height)

@@ -28,7 +28,8 @@ def draw(canvas: Canvas, spec: dict[str, Any], language: str, names: dict[str, s
     labels = [_end_label(one, unit, language, names, alone=len(series) == 1) for one in series]
     room = max(width_of(label, 12) for label in labels) + 14
     marks = _marks(spec)
-    frame = _frame(canvas, spec, marks, room)
+    edge = max(width_of(figures.brief(mark, unit, language), 11) for mark in marks) + 8
+    frame = _frame(canvas, spec, marks, (edge, room))
     _bands(canvas, spec, frame)
     _axes(canvas, spec, frame, marks, language)
     for position, one in enumerate(series):
@@ -53,14 +54,20 @@ def _marks(spec: dict[str, Any]) -> list[float]:
     low, high = min(known), max(known)
     low = min(low, spec["floor"]) if "floor" in spec else low
     high = max(high, spec["ceiling"]) if "ceiling" in spec else high
-    return ticks(low, high)
+    marks = [mark for mark in ticks(low, high) if mark >= spec.get("lowest", mark)]
+    # Room for the label under the lowest point, where the axis is free to go lower.
+    tight = (low - marks[0]) / (marks[-1] - marks[0]) < 0.1
+    below = marks[0] - (marks[1] - marks[0])
+    if len(spec["series"]) == 1 and "floor" not in spec and tight and (below >= 0 or marks[0] < 0):
+        marks.insert(0, round(below, 12))
+    return marks
 
 
-def _frame(canvas: Canvas, spec: dict[str, Any], marks: list[float], room: float) -> Frame:
-    left, right, top, bottom = 2.0, canvas.width - room, 18.0, canvas.height - 24
+def _frame(canvas: Canvas, spec: dict[str, Any], marks: list[float], rooms: tuple[float, float]) -> Frame:
+    left, right, top, bottom = 0.0, canvas.width - rooms[1], 18.0, canvas.height - 24
     days = spec["days"]
     return Frame(
-        Scale(days[0], days[-1], left + 4, right),
+        Scale(days[0], days[-1], rooms[0], right),
         Scale(marks[0], marks[-1], bottom, top),
         left,
         right,
@@ -116,13 +123,15 @@ def _extremes(canvas: Canvas, spec: dict[str, Any], frame: Frame, language: str)
     last_day = known[-1][1]
     span = max(1, days[-1] - days[0])
     for value, number, above in ((*max(known), True), (*min(known), False)):
-        # The end of the line has its own label.
+        # The end of the line has its own label, and the edge of the axis says itself.
+        if value == spec.get("ceiling"):
+            continue
         if (last_day - number) / span < 0.04 or abs(frame.y(max(known)[0]) - frame.y(min(known)[0])) < 24:
             continue
         label = f"{figures.write(value, spec['unit'], language)}, {date_text(number, language)}"
         x, y = frame.x(number), frame.y(value)
         half = width_of(label, 11) / 2
-        place = min(max(x, frame.left + half + 34), frame.right - half - 4)
+        place = min(max(x, frame.x.start + half), frame.right - half - 4)
         canvas.dot(x, y, "c1", hollow=True)
         lower = y + 17 if y + 17 < frame.bottom - 2 else y - 9
         canvas.text(

@@ -1,0 +1,107 @@
+// Speaking to the services on our own origin. The token lives here and travels in a header, never in an address.
+
+const BASE = new URL("../", location.href);
+const STORE = "tollway.token";
+let token = recall();
+
+function recall() {
+  try {
+    return sessionStorage.getItem(STORE) || "";
+  } catch {
+    return "";
+  }
+}
+
+export class ApiError extends Error {
+  constructor(status, message, path = "") {
+    super(message);
+    this.status = status;
+    this.path = path;
+  }
+}
+
+export function signIn(value, keep) {
+  token = value;
+  try {
+    if (keep) sessionStorage.setItem(STORE, value);
+    else sessionStorage.removeItem(STORE);
+  } catch {
+    // Without storage the token lasts as long as the page.
+  }
+}
+
+export function signOut() {
+  signIn("", false);
+}
+
+export function signedIn() {
+  return token !== "";
+}
+
+export function addressOf(path) {
+  return new URL(path.replace(/^\//, ""), BASE);
+}
+
+function explain(body, status) {
+  const detail = body && (body.detail ?? body.error ?? body.message);
+  if (typeof detail === "string") return detail;
+  if (Array.isArray(detail)) return detail.map((one) => `${(one.loc || []).join(".")}: ${one.msg}`).join("; ");
+  if (detail && detail.message) return detail.message;
+  return `HTTP ${status}`;
+}
+
+async function refuse(response, path) {
+  let body = null;
+  try {
+    body = await response.json();
+  } catch {
+    body = null;
+  }
+  return new ApiError(response.status, explain(body, response.status), path);
+}
+
+// The raw answer; throws ApiError for everything that is not a success. Status 0 means nobody answered.
+export async function open(path, { method = "GET", body, headers = {}, signal } = {}) {
+  const all = { accept: "application/json", ...headers };
+  if (token) all.authorization = `Bearer ${token}`;
+  if (body !== undefined) all["content-type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(addressOf(path), {
+      method,
+      headers: all,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal,
+      cache: "no-store",
+      credentials: "omit",
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, error.message, path);
+  }
+  if (!response.ok) throw await refuse(response, path);
+  return response;
+}
+
+export async function ask(path, options) {
+  const response = await open(path, options);
+  if (response.status === 204) return null;
+  const text = await response.text();
+  return text ? JSON.parse(text) : null;
+}
+
+export async function download(path) {
+  const response = await open(path, { headers: { accept: "*/*" } });
+  return response.blob();
+}
+
+export function query(path, values) {
+  const pairs = new URLSearchParams();
+  for (const [name, value] of Object.entries(values)) {
+    for (const one of Array.isArray(value) ? value : [value]) {
+      if (one !== undefined && one !== null && one !== "") pairs.append(name, one);
+    }
+  }
+  const text = pairs.toString();
+  return text ? `${path}?${text}` : path;
+}

@@ -1,0 +1,41 @@
+// The one live connection of the page: its state for the badge, its messages for the screen that is open.
+import { t } from "./i18n.js";
+import { follow } from "./stream.js";
+
+const listeners = new Set();
+let stop = null;
+let state = "off";
+let badge = null;
+
+const WORDS = { live: "Live", waiting: "Reconnecting…", refused: "Not live", off: "Not live" };
+
+function show(next) {
+  state = next;
+  if (!badge) return;
+  badge.textContent = t(WORDS[state]);
+  badge.dataset.state = state;
+}
+
+export function connect() {
+  disconnect();
+  stop = follow("/api/ai_usage/live", {
+    onState: show,
+    onEvent: (message) => listeners.forEach((listener) => listener(message)),
+  });
+}
+
+export function disconnect() {
+  if (stop) stop();
+  stop = null;
+  show("off");
+}
+
+export function listen(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function wear(element) {
+  badge = element;
+  show(state);
+}

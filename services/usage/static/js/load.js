@@ -1,0 +1,82 @@
+// Loading a screen's data: bones at first, then the numbers; a later failure keeps the old numbers and says they are stale.
+import { fill, h } from "./dom.js";
+import { momentOf } from "./format.js";
+import { t } from "./i18n.js";
+import { failure, loading } from "./states.js";
+
+// `get(signal)` fetches, `show(data)` draws into what `body` holds. Only the newest request counts.
+export function loader(body, { get, show }) {
+  const banner = h("div", { class: "stale", role: "status", hidden: true });
+  const room = h("div", { class: "room" });
+  fill(body, banner, room);
+  let control = null;
+  let seen = null;
+
+  async function run({ quiet = false } = {}) {
+    if (control) control.abort();
+    const mine = new AbortController();
+    control = mine;
+    if (!seen) fill(room, loading());
+    if (!quiet) room.setAttribute("aria-busy", "true");
+    try {
+      const data = await get(mine.signal);
+      if (mine.signal.aborted) return;
+      const first = !seen;
+      seen = data;
+      banner.hidden = true;
+      if (first) room.replaceChildren();
+      show(data, room, first);
+    } catch (error) {
+      if (error.name === "AbortError" || mine.signal.aborted) return;
+      failed(error);
+    } finally {
+      if (control === mine) room.removeAttribute("aria-busy");
+    }
+  }
+
+  function failed(error) {
+    if (error.status === undefined) console.error(error);
+    if (error.status === 401 && error.path.startsWith("/api/ai_usage")) dispatchEvent(new CustomEvent("tollway:login"));
+    const serious = !seen || (error.status >= 400 && error.status < 500);
+    if (serious) {
+      seen = null;
+      fill(
+        room,
+        failure(error, () => run()),
+      );
+      return;
+    }
+    banner.hidden = false;
+    fill(
+      banner,
+      t("These numbers are from {time}: the last refresh failed ({reason}).", {
+        time: momentOf(seen.generated_at),
+        reason: error.message,
+      }),
+      h("button", { type: "button", class: "quiet", click: () => run() }, t("Try again")),
+    );
+  }
+
+  return {
+    run,
+    dispose: () => control && control.abort(),
+  };
+}
+
+// At most one run in `every` milliseconds, and never one lost: the last call always leads to a run.
+export function paced(run, every) {
+  let timer = 0;
+  let before = performance.now();
+  return {
+    poke() {
+      if (timer) return;
+      const wait = Math.max(0, before + every - performance.now());
+      timer = setTimeout(() => {
+        timer = 0;
+        before = performance.now();
+        run();
+      }, wait);
+    },
+    dispose: () => clearTimeout(timer),
+  };
+}

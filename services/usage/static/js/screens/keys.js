@@ -1,0 +1,271 @@
+// Budgets & keys: what is used of every budget, and making, changing and revoking client keys with the admin token.
+import { ask } from "../api.js";
+import { dialog, field } from "../controls.js";
+import { copy, fill, h, toast } from "../dom.js";
+import { panel } from "../figure.js";
+import { momentOf, money } from "../format.js";
+import { t } from "../i18n.js";
+import { loader } from "../load.js";
+import { absent, elsewhere, notice } from "../states.js";
+import { table } from "../table.js";
+import { budgetList } from "./budgets.js";
+
+const LISTS = ["models", "tools", "default_tools"];
+const NUMBERS = ["requests_per_minute", "tokens_per_minute", "budget_per_day", "budget_per_month"];
+
+function gone(key) {
+  return Boolean(key.revoked_at || key.revoked);
+}
+
+function keyFields(key, currency) {
+  const list = (name) => (key[name] || []).join(", ");
+  const per = (name) => key[name] ?? "";
+  return h(
+    "div",
+    { class: "form" },
+    field(t("Name"), { name: "name", required: true, value: key.name || "", autocomplete: "off" }),
+    field(t("Owner"), { name: "owner", value: key.owner || "", autocomplete: "off" }),
+    field(
+      t("Models"),
+      { name: "models", value: list("models"), autocomplete: "off" },
+      t("comma-separated; empty: all"),
+    ),
+    field(t("Tools"), { name: "tools", value: list("tools"), autocomplete: "off" }, t("comma-separated; empty: all")),
+    field(t("Tools on by default"), { name: "default_tools", value: list("default_tools"), autocomplete: "off" }),
+    field(t("Requests per minute"), {
+      name: "requests_per_minute",
+      type: "number",
+      min: 1,
+      value: per("requests_per_minute"),
+    }),
+    field(t("Tokens per minute"), {
+      name: "tokens_per_minute",
+      type: "number",
+      min: 1,
+      value: per("tokens_per_minute"),
+    }),
+    field(t("Budget per day ({currency})", { currency }), {
+      name: "budget_per_day",
+      type: "number",
+      min: 0,
+      step: "any",
+      value: per("budget_per_day"),
+    }),
+    field(t("Budget per month ({currency})", { currency }), {
+      name: "budget_per_month",
+      type: "number",
+      min: 0,
+      step: "any",
+      value: per("budget_per_month"),
+    }),
+    field(
+      t("Expires at"),
+      { name: "expires_at", value: key.expires_at || "", placeholder: "2027-01-01T00:00:00Z", autocomplete: "off" },
+      t("ISO 8601; empty: never"),
+    ),
+  );
+}
+
+// What the form says, as the API's fields; for a change only what differs.
+export function keyBody(form, key = {}) {
+  const body = {};
+  for (const [name, text] of form) {
+    const value = String(text).trim();
+    let next = value === "" ? null : value;
+    if (next !== null && LISTS.includes(name))
+      next = value
+        .split(",")
+        .map((one) => one.trim())
+        .filter(Boolean);
+    if (next !== null && NUMBERS.includes(name)) next = Number(value);
+    const before = key[name] ?? null;
+    if (JSON.stringify(next) !== JSON.stringify(before)) body[name] = next;
+  }
+  return body;
+}
+
+function keyTable(keys, { edit, revoke, currency }) {
+  const limit = (value) =>
+    value === null || value === undefined ? h("span", { class: "none" }, "–") : money(value, currency);
+  const some = (value, none) => (value && value.length ? value.join(", ") : h("span", { class: "none" }, none));
+  const actions = (row) =>
+    gone(row)
+      ? ""
+      : h(
+          "span",
+          { class: "row-actions" },
+          h(
+            "button",
+            {
+              type: "button",
+              class: "quiet",
+              click: () => edit(row),
+              "aria-label": t("Edit {name}", { name: row.name }),
+              data: { key: `edit-${row.id}` },
+            },
+            t("Edit"),
+          ),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "quiet bad",
+              click: () => revoke(row),
+              "aria-label": t("Revoke {name}", { name: row.name }),
+              data: { key: `revoke-${row.id}` },
+            },
+            t("Revoke"),
+          ),
+        );
+  const columns = [
+    { key: "name", label: t("Name"), kind: "text" },
+    { key: "id", label: "id", kind: "mono" },
+    { key: "owner", label: t("Owner"), kind: "text" },
+    {
+      key: "state",
+      label: t("State"),
+      show: (row) =>
+        h("span", { class: `state ${gone(row) ? "plain" : "good"}` }, gone(row) ? t("revoked") : t("active")),
+    },
+    { key: "models", label: t("Models"), kind: "clip", show: (row) => some(row.models, t("all")) },
+    { key: "tools", label: t("Tools"), kind: "clip", show: (row) => some(row.tools, t("all")) },
+    { key: "requests_per_minute", label: t("Requests/min"), kind: "count" },
+    { key: "tokens_per_minute", label: t("Tokens/min"), kind: "count" },
+    { key: "budget_per_day", label: t("Budget/day"), kind: "money", show: (row) => limit(row.budget_per_day) },
+    { key: "budget_per_month", label: t("Budget/month"), kind: "money", show: (row) => limit(row.budget_per_month) },
+    {
+      key: "expires_at",
+      label: t("Expires"),
+      kind: "tight",
+      show: (row) => (row.expires_at ? momentOf(String(row.expires_at)).slice(0, 10) : t("never")),
+    },
+    { fixed: true, key: "actions", show: actions },
+  ];
+  return table({
+    caption: t("Keys"),
+    columns,
+    rows: keys,
+    empty: t("No keys yet: without one, and without TOKEN, client surfaces are open on loopback."),
+  });
+}
+
+function shownOnce(made) {
+  return h(
+    "div",
+    { class: "once", role: "status" },
+    h("strong", {}, t("The key of {name}: it is shown this once.", { name: made.name })),
+    h("code", {}, made.key),
+    h("div", {}, h("button", { type: "button", class: "button", click: () => copy(made.key, t("Copied")) }, t("Copy"))),
+  );
+}
+
+function keysPart(currency) {
+  const once = h("div", {});
+  const room = h("div", {});
+  const add = h(
+    "button",
+    { type: "button", class: "button primary", click: create, hidden: true, data: { key: "create-key" } },
+    t("Create key"),
+  );
+  const element = panel(t("Keys"), { actions: add, wide: true, name: "keys" }, once, room);
+  async function load() {
+    try {
+      const found = await ask("/admin/keys");
+      add.hidden = false;
+      fill(room, keyTable(found.keys || found.data || found, { edit, revoke, currency }));
+    } catch (error) {
+      add.hidden = true;
+      if (absent(error)) fill(room, elsewhere());
+      else if (error.status === 401 || error.status === 403)
+        fill(
+          room,
+          notice(
+            "info",
+            t("Keys need the admin token"),
+            t("Sign in with the admin token to see and change them."),
+            h(
+              "button",
+              { type: "button", class: "button", click: () => dispatchEvent(new CustomEvent("tollway:login")) },
+              t("Sign in"),
+            ),
+          ),
+        );
+      else
+        fill(
+          room,
+          notice(
+            "bad",
+            t("Something failed"),
+            error.message,
+            h("button", { type: "button", class: "button", click: load }, t("Try again")),
+          ),
+        );
+    }
+  }
+  function create() {
+    const send = async (form) => {
+      const body = Object.fromEntries(Object.entries(keyBody(form)).filter(([, value]) => value !== null));
+      const made = await ask("/admin/keys", { method: "POST", body });
+      fill(once, shownOnce(made));
+      await load();
+    };
+    dialog(t("Create key"), keyFields({}, currency), { confirm: t("Create key"), send });
+  }
+  function edit(key) {
+    const send = async (form) => {
+      await ask(`/admin/keys/${encodeURIComponent(key.id)}`, { method: "PATCH", body: keyBody(form, key) });
+      toast(t("Changed {name}.", { name: key.name }));
+      await load();
+    };
+    dialog(t("Edit {name}", { name: key.name }), keyFields(key, currency), { confirm: t("Save"), send });
+  }
+  function revoke(key) {
+    const send = async () => {
+      await ask(`/admin/keys/${encodeURIComponent(key.id)}`, { method: "DELETE" });
+      toast(t("Revoked {name}.", { name: key.name }));
+      await load();
+    };
+    dialog(
+      t("Revoke {name}?", { name: key.name }),
+      h("p", {}, t("Calls with this key are refused from now on. What it spent stays in the ledger.")),
+      { confirm: t("Revoke"), tone: "bad", send },
+    );
+  }
+  load();
+  return element;
+}
+
+export function mount(main) {
+  const body = h("div", {});
+  fill(main, h("header", { class: "screen-head" }, h("h1", { tabindex: "-1" }, t("Budgets & keys"))), body);
+  const load = loader(body, {
+    get: (signal) => ask("/api/ai_usage/budgets", { signal }),
+    show(data, room) {
+      const currency = data.currency || (data.budgets[0] && data.budgets[0].currency) || "CNY";
+      const columns = [
+        { key: "at", label: t("Time"), kind: "tight", show: (row) => momentOf(row.at) },
+        {
+          key: "state",
+          label: t("State"),
+          show: (row) => h("span", { class: `state ${row.state === "resolved" ? "good" : "bad"}` }, t(row.state)),
+        },
+        { key: "text", label: t("What"), kind: "clip", show: (row) => row.text || row.budget },
+        { key: "threshold", label: t("Threshold"), kind: "percent" },
+        { key: "spent", label: t("Spent"), kind: "money" },
+        { key: "limit", label: t("Limit"), kind: "money" },
+      ];
+      fill(
+        room,
+        panel(t("Budgets"), { wide: true, name: "budgets" }, budgetList(data.budgets)),
+        keysPart(currency),
+        panel(
+          t("Alerts"),
+          { wide: true, name: "alerts" },
+          table({ caption: t("Alerts"), columns, rows: data.alerts || [], currency, empty: t("No alerts.") }),
+        ),
+      );
+    },
+  });
+  load.run();
+  return { dispose: load.dispose };
+}

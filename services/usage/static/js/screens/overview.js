@@ -1,0 +1,84 @@
+// Overview: can the numbers be trusted, what is spent, by what and whom, and what needs a hand.
+import { ask, query } from "../api.js";
+import { filterBar, periodPicker } from "../controls.js";
+import { fill, h } from "../dom.js";
+import { t } from "../i18n.js";
+import { listen } from "../live.js";
+import { loader, paced } from "../load.js";
+import { filtersOf } from "../place.js";
+import { firstSteps } from "../states.js";
+import { cards } from "./overview_cards.js";
+import { pictures } from "./overview_figures.js";
+import { side } from "./overview_side.js";
+import { trustStrip } from "./trust.js";
+
+const REFRESH_MS = 8000;
+
+export function mount(main, { who, values }) {
+  let place = values;
+  let parts = null;
+  const days = () => Number(place.get("days")) || 7;
+  const filters = filterBar();
+  const period = h("div", {});
+  const body = h("div", {});
+  fill(
+    main,
+    h("header", { class: "screen-head" }, h("h1", { tabindex: "-1" }, t("Overview")), period),
+    filters.element,
+    body,
+  );
+
+  const load = loader(body, {
+    get: (signal) => ask(query("/api/ai_usage/dashboard", { days: days(), ...filtersOf(place) }), { signal }),
+    show(data, room, first) {
+      if (data.empty) {
+        disposeParts();
+        fill(room, firstSteps(who && who.role !== "open"));
+        return;
+      }
+      if (first || !parts) {
+        disposeParts();
+        parts = [trustStrip(), cards(), pictures(), side(who)];
+        fill(
+          room,
+          parts.map((part) => part.element),
+        );
+      }
+      for (const part of parts) part.update(data);
+    },
+  });
+  const refresh = paced(() => load.run({ quiet: true }), REFRESH_MS);
+  const quick = paced(() => load.run({ quiet: true }), 300);
+  const unlisten = listen((message) => {
+    if (message.type !== "stats") return;
+    if (!parts) quick.poke();
+    else {
+      if (!Object.keys(filtersOf(place)).length) for (const part of parts) part.live?.(message);
+      refresh.poke();
+    }
+  });
+
+  function disposeParts() {
+    for (const part of parts || []) part.dispose?.();
+    parts = null;
+  }
+
+  function update(next) {
+    place = next;
+    fill(period, periodPicker(days()));
+    filters.update(place);
+    load.run();
+  }
+
+  update(values);
+  return {
+    update,
+    dispose() {
+      unlisten();
+      refresh.dispose();
+      quick.dispose();
+      load.dispose();
+      disposeParts();
+    },
+  };
+}

@@ -1,0 +1,80 @@
+// The cards: one number each, its change against the same span before, its shape over the period.
+import { fill, h } from "../dom.js";
+import { changeText, figureOf, moneyText } from "../format.js";
+import { t } from "../i18n.js";
+import { spark } from "../spark.js";
+
+// id → words, kind, and whether more is good (1), bad (-1) or neither (0).
+const MONEY = [
+  ["spend_today", "Spend today", "money", 0],
+  ["spend_period", "Spend in the period", "money", 0],
+  ["month_to_date", "Month to date", "money", 0],
+  ["forecast", "Month forecast", "money", 0],
+];
+const FLOW = [
+  ["calls", "Calls", "count", 0],
+  ["success_rate", "Success rate", "percent", 1],
+  ["tokens", "Tokens", "count", 0],
+  ["cache_share", "Cache share", "percent", 1],
+  ["latency_p95_ms", "Latency p95", "ms", -1],
+  ["ttft_p95_ms", "First token p95", "ms", -1],
+  ["tool_calls", "Tool calls", "count", 0],
+  ["cache_hits", "Cache hits", "count", 0],
+];
+
+function trend(one, kind, good) {
+  if (one.change === null || one.change === undefined) return h("span", { class: "change dim" }, t("no span before"));
+  const judged = good && one.change ? (one.change * good > 0 ? "better" : "worse") : "";
+  return h(
+    "span",
+    { class: `change ${judged}` },
+    changeText(one.change, kind),
+    h("span", { class: "dim" }, ` ${t("against before")}`),
+  );
+}
+
+function card(id, one, words, kind, good, currency, big) {
+  const range =
+    one.low !== undefined &&
+    one.low !== null &&
+    h("span", { class: "range" }, `${moneyText(one.low, currency)} – ${moneyText(one.high, currency)}`);
+  return h(
+    "div",
+    { class: big ? "card big" : "card", data: { card: id } },
+    h("dt", {}, words),
+    h("dd", { class: "value" }, figureOf(one.value, kind, currency)),
+    h("dd", { class: "foot" }, range || trend(one, kind, good)),
+    h("dd", { class: "shape" }, spark(one.spark)),
+  );
+}
+
+export function cards() {
+  const money = h("dl", { class: "cards money" });
+  const flow = h("dl", { class: "cards flow" });
+  const element = h("section", { "aria-label": t("Key figures") }, money, flow);
+  let last = null;
+  const draw = (data) => {
+    const make =
+      (big) =>
+      ([id, words, kind, good]) =>
+        data.cards[id] && card(id, data.cards[id], t(words), kind, good, data.currency, big);
+    fill(money, MONEY.map(make(true)));
+    fill(flow, FLOW.map(make(false)));
+  };
+  return {
+    element,
+    update(data) {
+      last = data;
+      draw(data);
+    },
+    // Today's spend is known at once; everything else comes with the next refresh.
+    live(message) {
+      if (!last || !message.today || !last.cards.spend_today) return;
+      last = {
+        ...last,
+        cards: { ...last.cards, spend_today: { ...last.cards.spend_today, value: message.today.cost } },
+      };
+      draw(last);
+    },
+  };
+}

@@ -1,8 +1,9 @@
 """How a call and its answer travel when gateway and router are two processes.
 
-`POST /internal/call` takes a msgpack `Call`. The answer's status and headers are HTTP's own; the header `x-tollway-frames: 1`
-says that the body is frames: the answer's bytes as they come, and behind the last of them one ending. A body that breaks off
-before its ending was cut. An answer without that header is a refusal of the router itself (wrong token, stopping).
+`POST /internal/call` takes a msgpack `Call`. The answer's status and headers are HTTP's own; the header
+`x-tollway-frames: 1` says that the body is frames: the answer's bytes as they come, and behind the last of them one
+ending. A body that breaks off before its ending was cut. An answer without that header is a refusal of the router
+itself (wrong token, stopping).
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""A scripted model provider with its own books; it speaks OpenAI and Anthropic, and the model picks the behaviour.
+"""A scripted model provider with its own books; it speaks OpenAI and Anthropic, and a model is a behaviour.
 
     python tests/fakes/model_provider.py PORT       stand-alone; GET /ledger, POST /reset
     async with ModelProvider() as provider: ...     in a test; provider.url, .calls, await .until(...)
@@ -108,9 +108,7 @@ class ModelProvider:
 
     async def listen(self, port: int) -> None:
         """Serve on the port (0: any free one)."""
-        self._runner = web.AppRunner(
-            self.app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
-        )
+        self._runner = web.AppRunner(self.app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
@@ -141,9 +139,7 @@ class ModelProvider:
     def _book(self, request: web.Request, body: dict[str, Any], raw: bytes) -> Record:
         headers = {k.lower(): v for k, v in request.headers.items() if k.lower().startswith(RELAYED)}
         key = request.headers.get("authorization") or request.headers.get("x-api-key")
-        record = Record(
-            body.get("model", ""), request.path, bool(body.get("stream")), api_key=key, headers=headers
-        )
+        record = Record(body.get("model", ""), request.path, bool(body.get("stream")), api_key=key, headers=headers)
         record.query, record.body = request.query_string, raw.decode(errors="replace")
         self.calls.append(record)
         self._changed.set()
@@ -155,9 +151,7 @@ class ModelProvider:
         record = self._book(request, body, raw)
         anthropic = request.path.endswith("/messages")
         behaviour = record.model.split("@")[0]
-        if behaviour == "picky" and (
-            wanted := re.search(r"fail:(\w+)", last_user_text(body.get("messages", [])))
-        ):
+        if behaviour == "picky" and (wanted := re.search(r"fail:(\w+)", last_user_text(body.get("messages", [])))):
             behaviour = f"s{wanted[1]}" if wanted[1].isdigit() else wanted[1]
         try:
             refused = await self._fault(request, record, behaviour, anthropic=anthropic)
@@ -208,9 +202,7 @@ class ModelProvider:
                 return fail(400, "rejected by the content policy", code="content_policy_violation")
             case "html502":
                 record.status = 502
-                return web.Response(
-                    status=502, text="<html><body>bad gateway</body></html>", content_type="text/html"
-                )
+                return web.Response(status=502, text="<html><body>bad gateway</body></html>", content_type="text/html")
             case "redirect":
                 record.status = 307
                 return web.Response(status=307, headers={"location": f"{self.url}/v1/chat/completions"})
@@ -227,9 +219,7 @@ class ModelProvider:
         if behaviour in ("empty", "badfirst"):
             broken = b'{"id": "x", "choi'
             body = b"" if behaviour == "empty" else b"data: " + broken + b"\n\n" if record.stream else broken
-            return web.Response(
-                body=body, content_type="text/event-stream" if record.stream else "application/json"
-            )
+            return web.Response(body=body, content_type="text/event-stream" if record.stream else "application/json")
         return None
 
     def _scripted_status(self, record: Record, behaviour: str) -> int:
@@ -241,9 +231,7 @@ class ModelProvider:
         if behaviour.startswith("flap-") and time.monotonic() - self._epoch < float(behaviour.split("-")[1]):
             return 503
         if behaviour == "keyed" and record.api_key:
-            return (
-                401 if record.api_key.endswith("-bad") else 429 if record.api_key.endswith("-limited") else 0
-            )
+            return 401 if record.api_key.endswith("-bad") else 429 if record.api_key.endswith("-limited") else 0
         return 0
 
     async def _plain(
@@ -258,9 +246,7 @@ class ModelProvider:
             return web.Response(
                 body=data, content_type="application/json", headers={"x-request-id": f"up-{len(self.calls)}"}
             )
-        response = web.StreamResponse(
-            headers={"content-type": "application/json", "content-length": str(len(data))}
-        )
+        response = web.StreamResponse(headers={"content-type": "application/json", "content-length": str(len(data))})
         await response.prepare(request)
         await response.write(data[: len(data) // 2])
         if request.transport:

@@ -40,9 +40,7 @@ class Script:
         if anthropic:
             read, write = (given // 2, given // 4) if cached else (0, 0)
             told = {"input_tokens": given - read - write, "output_tokens": made}
-            return told | (
-                {"cache_read_input_tokens": read, "cache_creation_input_tokens": write} if cached else {}
-            )
+            return told | ({"cache_read_input_tokens": read, "cache_creation_input_tokens": write} if cached else {})
         usage: dict[str, Any] = {
             "prompt_tokens": given,
             "completion_tokens": made,
@@ -110,9 +108,7 @@ def say(
     """The text in pieces and the tool calls of an answer."""
     if behaviour == "history":
         roles = [m.get("role") for m in messages]
-        return [
-            json.dumps({"n": len(messages), "roles": roles, "system": body.get("system")}, ensure_ascii=False)
-        ], []
+        return [json.dumps({"n": len(messages), "roles": roles, "system": body.get("system")}, ensure_ascii=False)], []
     if behaviour == "params":
         rest = {k: v for k, v in body.items() if k != "messages"}
         return [json.dumps(rest, sort_keys=True, ensure_ascii=False)], []
@@ -144,9 +140,7 @@ def call_tools(
     if not isinstance(arguments, dict) or behaviour == "toolvoid":
         arguments = {}
     count = 2 if behaviour in ("tools2", "toolmess") else 1
-    return words("Let me look.") if behaviour == "texttool" else [], [
-        (name, arguments) for name in offered[:count]
-    ]
+    return words("Let me look.") if behaviour == "texttool" else [], [(name, arguments) for name in offered[:count]]
 
 
 def encoded(value: Any) -> bytes:
@@ -173,9 +167,7 @@ def plain_answer(script: Script, name: str, number: int, *, anthropic: bool) -> 
         if script.pieces:
             content.append({"type": "text", "text": text, **x("x_block")})
         for i, (tool, arguments) in enumerate(script.calls):
-            content.append(
-                {"type": "tool_use", "id": f"toolu_{number}_{i}", "name": tool, "input": arguments}
-            )
+            content.append({"type": "tool_use", "id": f"toolu_{number}_{i}", "name": tool, "input": arguments})
         stop = "END" if script.behaviour == "stopseq" else None
         head = {
             "id": f"msg-{number}",
@@ -215,11 +207,7 @@ def plain_answer(script: Script, name: str, number: int, *, anthropic: bool) -> 
         "model": name,
         "choices": [choice],
     }
-    return (
-        answer
-        | x("x_top")
-        | ({} if script.behaviour == "nousage" else {"usage": script.usage(anthropic=False)})
-    )
+    return answer | x("x_top") | ({} if script.behaviour == "nousage" else {"usage": script.usage(anthropic=False)})
 
 
 # bytes are written, a float is a pause, "cut", "error" and "piece" are signs for the writer
@@ -289,11 +277,7 @@ def openai_steps(script: Script, name: str, number: int, *, usage_asked: bool) -
                 part = {"name": tool, "arguments": whole[q : q + 6]}
                 steps.append(
                     chunk(
-                        {
-                            "tool_calls": [
-                                {"index": n, "id": f"call_{number}_{n}", "type": "function", "function": part}
-                            ]
-                        }
+                        {"tool_calls": [{"index": n, "id": f"call_{number}_{n}", "type": "function", "function": part}]}
                     )
                 )
     steps.append(chunk({}, script.finish(anthropic=False)))
@@ -325,17 +309,13 @@ def anthropic_steps(script: Script, name: str, number: int) -> list[Step]:
     def delta(**members: Any) -> bytes:
         return event("content_block_delta", index=index, delta=members)
 
-    steps: list[Step] = [
-        event("message_start", message=message | {"stop_sequence": None, "usage": usage} | x("x_top"))
-    ]
+    steps: list[Step] = [event("message_start", message=message | {"stop_sequence": None, "usage": usage} | x("x_top"))]
     if script.behaviour == "errfirst":
         return [*steps, "error"]
     if script.behaviour == "extras":
         steps.append(event("x_future", x_event="@x@"))
     if script.reasoning:
-        parts: list[Step] = [
-            delta(type="thinking_delta", thinking=piece) for piece in words(script.reasoning)
-        ]
+        parts: list[Step] = [delta(type="thinking_delta", thinking=piece) for piece in words(script.reasoning)]
         parts.append(delta(type="signature_delta", signature="sig-1"))
         steps += block({"type": "thinking", "thinking": "", "signature": ""}, parts)
         index += 1

@@ -1,0 +1,1 @@
+"""Every provider behind one call: choice, credentials, translation, attempts, failover and metering."""

@@ -1,0 +1,59 @@
+"""The router's composition root: what it is made of, and the part that a process runs."""
+
+import random
+from dataclasses import dataclass
+
+from services.router.attempt import Router
+from services.router.catalog import Target
+from services.router.choose import Choice
+from services.router.estimate import Tokenizer
+from services.router.explain import Explainer
+from services.router.inventory import Inventory
+from services.router.lists import Lister
+from services.router.plan import Planner
+from services.router.probe import Probe
+from services.router.record import Records
+from services.router.routes import Routes
+from services.router.standing import Standing
+from services.router.store import SharedRecords
+from shared.messages.gateway import Router as RouterPort
+from shared.service import Part, Resources
+
+
+@dataclass
+class RouterPart(Part):
+    """The part, and the router itself for a gateway in the same process."""
+
+    router: RouterPort | None = None
+
+
+async def compose(resources: Resources) -> RouterPart:
+    """The router as a part of a process."""
+    dice = random.Random()
+    records = Records()
+    shared = SharedRecords(records, resources.cache)
+    lister = Lister(resources.cache)
+    inventory = Inventory(resources.config, records, resources.http, lister)
+    choice = Choice(records, _no_price, dice)
+    standing = Standing(records, lambda: resources.config.current.routing, shared.changed, resources.lifecycle)
+    router = Router(
+        resources,
+        inventory=inventory,
+        planner=Planner(records, choice, shared.claim_probe, dice),
+        standing=standing,
+        explainer=Explainer(inventory, records, choice),
+        tokenizer=Tokenizer(),
+        dice=dice,
+    )
+    token = resources.settings.internal_token
+    routes = Routes(router, token.get_secret_value() if token else None, resources.lifecycle, resources.tasks)
+    return RouterPart(
+        "router",
+        http=routes,
+        workers={"probe": Probe(inventory, records).run, "records": shared.run, "stop": routes.stop_late},
+        router=router,
+    )
+
+
+def _no_price(target: Target) -> float | None:
+    return None

@@ -1,0 +1,146 @@
+"""What an attempt used: noted before the provider is called, while content flows, and exactly once when it is over."""
+
+from services.router.catalog import Target
+from services.router.estimate import by_size
+from shared import clock
+from shared.ids import new_id
+from shared.messages.gateway import Call, Spent
+from shared.messages.router import AttemptEnded, AttemptProgress, AttemptStarted
+from shared.spool import Spool
+from shared.translate.progress import Progress
+from shared.wire.usage import TokenUsage
+
+PROGRESS_EVERY_SECONDS = 1.0
+_LONGEST_ERROR = 500
+
+
+class Meter:
+    """The books of one attempt. Everything is a local append: nothing waits, so it works while being cancelled, too."""
+
+    __slots__ = (
+        "_began",
+        "_call",
+        "_ended",
+        "_next_progress",
+        "_number",
+        "_spool",
+        "_target",
+        "event_id",
+        "input_estimate",
+        "spent",
+        "started_at",
+        "ttft_ms",
+    )
+
+    def __init__(self, spool: Spool | None, call: Call, number: int, target: Target) -> None:
+        self.event_id = new_id()
+        self.started_at = clock.now()
+        self.input_estimate = by_size(call.body)
+        self.ttft_ms: float | None = None
+        self.spent: Spent | None = None
+        self._spool = spool
+        self._call = call
+        self._number = number
+        self._target = target
+        self._began = clock.monotonic()
+        self._next_progress = 0.0
+        self._ended = False
+        if spool is None:  # an operation that costs nothing, such as counting tokens
+            return
+        spool.start(
+            AttemptStarted(
+                event_id=self.event_id,
+                request_id=call.request_id,
+                attempt=number,
+                timestamp=self.started_at,
+                named=call.named,
+                provider=target.provider,
+                model=target.model,
+                requested_model=call.model,
+                input_tokens_estimate=self.input_estimate,
+            )
+        )
+
+    @property
+    def elapsed_ms(self) -> float:
+        """How long the attempt has been running."""
+        return (clock.monotonic() - self._began) * 1000
+
+    def content(self, progress: Progress) -> None:
+        """Content began."""
+        now = clock.monotonic()
+        self.ttft_ms = (now - self._began) * 1000
+        self._note(progress, now)
+
+    def flowing(self, progress: Progress) -> None:
+        """More content came; noted about once a second."""
+        now = clock.monotonic()
+        if now >= self._next_progress:
+            self._note(progress, now)
+
+    def end(
+        self,
+        status: str,
+        usage: TokenUsage | None,
+        source: str,
+        *,
+        error: str | None = None,
+        bytes_out: int | None = None,
+    ) -> None:
+        """The attempt is over. A second end is ignored."""
+        if self._ended:
+            return
+        self._ended = True
+        call, target = self._call, self._target
+        self.spent = Spent(
+            provider=target.provider, model=target.model, requested_model=call.model, usage=usage, usage_source=source
+        )
+        if self._spool is None:
+            return
+        self._spool.end(
+            AttemptEnded(
+                event_id=self.event_id,
+                request_id=call.request_id,
+                attempt=self._number,
+                timestamp=self.started_at,
+                named=call.named,
+                provider=target.provider,
+                model=target.model,
+                requested_model=call.model,
+                usage=usage,
+                usage_source=source,
+                duration_ms=round(self.elapsed_ms, 3),
+                ttft_ms=None if self.ttft_ms is None else round(self.ttft_ms, 3),
+                status=status,
+                error_msg=error[:_LONGEST_ERROR] if error else None,
+                bytes_out=bytes_out,
+            )
+        )
+
+    def _note(self, progress: Progress, now: float) -> None:
+        self._next_progress = now + PROGRESS_EVERY_SECONDS
+        usage, _ = used(progress, self.input_estimate)
+        if self._spool is not None:
+            self._spool.progress(AttemptProgress(event_id=self.event_id, usage=usage, ttft_ms=self.ttft_ms))
+
+
+def used(progress: Progress, input_estimate: int) -> tuple[TokenUsage, str]:
+    """What an answer with content used, and how that is known: told by the provider in full, or partly estimated.
+
+    Before the end of an answer a provider's count of its output is a beginning, not a total.
+    """
+    told = progress.usage
+    if progress.finished and told.input_tokens is not None and told.output_tokens is not None:
+        return told, "provider"
+    estimate = TokenUsage(
+        input_tokens=input_estimate if told.input_tokens is None else None,
+        output_tokens=None if progress.finished and told.output_tokens else progress.estimated_output_tokens,
+    )
+    return told.merge(estimate), "estimated"
+
+
+def used_before_content(progress: Progress) -> tuple[TokenUsage | None, str]:
+    """What an attempt used that was left or timed out before its first content: only what the provider had told."""
+    if progress.usage.is_told:
+        return progress.usage, "estimated"
+    return None, "none"

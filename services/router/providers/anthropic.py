@@ -1,0 +1,116 @@
+"""Providers that speak Anthropic's protocol: messages, token counts, models."""
+
+from typing import Any
+
+import msgspec
+
+from services.router.catalog import Listed, Target
+from services.router.exchange import Prepared
+from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, read_entries
+from services.router.rewrite import rewrite
+from shared.messages.gateway import Call
+from shared.translate.progress import Progress
+from shared.translate.stream import AnthropicWatcher
+from shared.wire.dialect import Dialect
+from shared.wire.usage import TokenUsage
+
+_CLIENT_HEADERS = "anthropic-"
+
+
+class _Block(msgspec.Struct):
+    type: Any = None
+    text: Any = None
+    thinking: Any = None
+    input: msgspec.Raw | None = None
+
+
+class _Message(msgspec.Struct):
+    type: Any = None
+    content: list[_Block] | None = None
+    usage: Any = None
+    input_tokens: Any = None
+
+
+_decode = msgspec.json.Decoder(_Message).decode
+
+
+class AnthropicProvider(Provider):
+    """Anthropic itself and everything compatible with it."""
+
+    dialect: Dialect = "anthropic"
+
+    def prepare(self, call: Call, target: Target, key: str) -> Prepared:
+        """The request for a call."""
+        body = rewrite(call.body, call.model, target.model, ask_usage=False).body
+        path = "messages/count_tokens" if call.operation == "count_tokens" else "messages"
+        query = f"?{call.query}" if call.query else ""
+        return Prepared(f"{self._root}/{path}{query}", self._request_headers(call, key), body)
+
+    def reader(self, call: Call, prepared: Prepared) -> StreamReader:
+        """What reads this provider's stream for the client."""
+        return AnthropicWatcher()
+
+    def whole(self, call: Call, target: Target, body: bytes) -> Whole:
+        """The client's answer."""
+        return Whole(body, read_message(body, count_only=call.operation == "count_tokens"))
+
+    def list_request(self, key: str) -> tuple[str, dict[str, str]]:
+        """Where the models are listed."""
+        own = {"anthropic-version": self.config.anthropic_version, **({"x-api-key": key} if key else {})}
+        return f"{self._root}/models?limit=1000", self._headers(own)
+
+    def read_list(self, body: bytes) -> list[Listed]:
+        """The models in a list."""
+        return read_entries(body)
+
+    @property
+    def _root(self) -> str:
+        url = self.config.base_url
+        return url if url.endswith("/v1") else f"{url}/v1"
+
+    def _request_headers(self, call: Call, key: str) -> dict[str, str]:
+        """Ours, and a client's own `anthropic-*` headers unchanged: their list is open."""
+        own = {"anthropic-version": self.config.anthropic_version}
+        if call.dialect == "anthropic":
+            own |= {name: value for name, value in call.headers.items() if name.startswith(_CLIENT_HEADERS)}
+        if beta := _merged(own.get("anthropic-beta"), self.config.beta):
+            own["anthropic-beta"] = beta
+        if key:
+            own["x-api-key"] = key
+        return self._headers(own)
+
+
+def _merged(client: str | None, configured: tuple[str, ...]) -> str | None:
+    """The client's flags as it wrote them, and behind them the configured ones it did not name."""
+    if not client:
+        return ",".join(configured) or None
+    given = {flag.strip() for flag in client.split(",")}
+    return ",".join([client, *(flag for flag in configured if flag not in given)])
+
+
+def read_message(body: bytes, *, count_only: bool = False) -> Progress:
+    """What a whole answer says about itself; raises NotAnAnswer."""
+    try:
+        answer = _decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NotAnAnswer("not the JSON of an answer") from error
+    if count_only:
+        if not isinstance(answer.input_tokens, int):
+            raise NotAnAnswer("no count of tokens")
+    elif answer.type == "error" or answer.content is None:
+        raise NotAnAnswer("a message without content")
+    progress = Progress()
+    progress.started_content = progress.finished = True
+    progress.usage = TokenUsage.from_anthropic(answer.usage)
+    if not progress.usage.is_told:
+        for block in answer.content or ():
+            _count(block, progress)
+    return progress
+
+
+def _count(block: _Block, progress: Progress) -> None:
+    for text in (block.text, block.thinking):
+        if isinstance(text, str):
+            progress.count_text(text)
+    if block.input is not None:
+        progress.count_text(bytes(block.input).decode("utf-8", "replace"))

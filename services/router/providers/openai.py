@@ -1,0 +1,96 @@
+"""Providers that speak OpenAI's protocol: chat completions, embeddings, models."""
+
+from typing import Any
+
+import msgspec
+
+from services.router.catalog import Listed, Target
+from services.router.exchange import Prepared
+from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, read_entries
+from services.router.rewrite import rewrite
+from shared.messages.gateway import Call
+from shared.translate.progress import Progress
+from shared.translate.stream import OpenAIWatcher
+from shared.wire.dialect import Dialect
+from shared.wire.usage import TokenUsage
+
+
+class _Message(msgspec.Struct):
+    content: Any = None
+    refusal: Any = None
+    reasoning_content: Any = None
+    tool_calls: Any = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    data: msgspec.Raw | None = None
+    usage: Any = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Completion).decode
+
+
+class OpenAIProvider(Provider):
+    """OpenAI itself and everything compatible with it."""
+
+    dialect: Dialect = "openai"
+
+    def prepare(self, call: Call, target: Target, key: str) -> Prepared:
+        """The request for a call."""
+        own = {"authorization": f"Bearer {key}"} if key else {}
+        if call.operation == "embeddings":
+            body = rewrite(call.body, call.model, target.model, ask_usage=False).body
+            return Prepared(f"{self.config.base_url}/embeddings", self._headers(own), body)
+        rewritten = rewrite(call.body, call.model, target.model, ask_usage=call.stream)
+        url = f"{self.config.base_url}/chat/completions"
+        return Prepared(url, self._headers(own), rewritten.body, choices=rewritten.choices)
+
+    def reader(self, call: Call, prepared: Prepared) -> StreamReader:
+        """What reads this provider's stream for the client."""
+        return OpenAIWatcher(include_usage=call.include_usage, choices=prepared.choices)
+
+    def whole(self, call: Call, target: Target, body: bytes) -> Whole:
+        """The client's answer."""
+        progress = read_completion(body, embeddings=call.operation == "embeddings")
+        return Whole(body, progress)
+
+    def list_request(self, key: str) -> tuple[str, dict[str, str]]:
+        """Where the models are listed."""
+        return f"{self.config.base_url}/models", self._headers({"authorization": f"Bearer {key}"} if key else {})
+
+    def read_list(self, body: bytes) -> list[Listed]:
+        """The models in a list."""
+        return read_entries(body)
+
+
+def read_completion(body: bytes, *, embeddings: bool = False) -> Progress:
+    """What a whole answer says about itself; raises NotAnAnswer."""
+    try:
+        answer = _decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NotAnAnswer("not the JSON of an answer") from error
+    if (answer.data if embeddings else answer.choices) is None:
+        raise NotAnAnswer("an answer without choices")
+    progress = Progress()
+    progress.started_content = progress.finished = True
+    progress.usage = TokenUsage.from_openai(answer.usage)
+    if not progress.usage.is_told:
+        for choice in answer.choices or ():
+            _count(choice.message, progress)
+    return progress
+
+
+def _count(message: _Message | None, progress: Progress) -> None:
+    if message is None:
+        return
+    for text in (message.content, message.refusal, message.reasoning_content):
+        if isinstance(text, str):
+            progress.count_text(text)
+    if message.tool_calls:
+        progress.count_text(msgspec.json.encode(message.tool_calls).decode())

@@ -25,7 +25,7 @@ class Tool:
         self.name: str = name or str(getattr(function, "__name__", ""))
         self.description = description or inspect.getdoc(function) or ""
         self.idempotent = idempotent
-        self.supports_streaming = False
+        self.supports_streaming = inspect.isasyncgenfunction(function)
         if not self.name.isidentifier() and not self.name.replace("-", "_").isidentifier():
             msg = f"a tool needs a name of letters, digits, _ and -: {self.name!r}"
             raise ToolError(msg)
@@ -50,11 +50,16 @@ class Tool:
         return self.function(*args, **kwargs)
 
     async def run(self, arguments: str | dict[str, Any]) -> Any:
-        """Validates the arguments, then runs the function; a blocking one runs in a thread."""
+        """Validates the arguments, then runs the function; a blocking one runs in a thread.
+
+        A tool that streams gives back its asynchronous generator.
+        """
         read = self._arguments
         given = read.model_validate_json(arguments) if isinstance(arguments, str) else read.model_validate(arguments)
         # the values as validated, so that nested models arrive as models
         values = {name: getattr(given, name) for name in type(given).model_fields} | (given.model_extra or {})
+        if self.supports_streaming:
+            return self.function(**values)
         if inspect.iscoroutinefunction(self.function):
             return await self.function(**values)
         result = await asyncio.to_thread(self.function, **values)

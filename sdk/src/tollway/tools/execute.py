@@ -39,6 +39,8 @@ class ToolExecutor:
         try:
             async with asyncio.timeout(self.timeout_seconds):
                 value = await wanted.run(call.arguments)
+                if wanted.supports_streaming:
+                    value = "".join([as_text(piece) async for piece in value])
         except ValidationError as error:
             return _failed(call, f"the arguments do not fit: {error}")
         except TimeoutError:

@@ -28,6 +28,9 @@ class Segment:
 
     def add(self, piece: str) -> None:
         """Takes a piece of text, reasoning or arguments."""
+        if self.kind == "tool" and not self.whole:
+            # Blank arguments are none; SDKs that parse as they go fail on them.
+            piece = piece.lstrip()
         if piece:
             self.pieces.append(piece)
             if self.kind == "tool":

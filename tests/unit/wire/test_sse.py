@@ -1,9 +1,10 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.wire.sse import EventTooLongError, SseEvent, SseReader, encode_event
-import itertools
 
 
 def read(*pieces: bytes) -> list[SseEvent]:

@@ -1,0 +1,74 @@
+"""Who is asking: a bearer or an `x-api-key` becomes a caller, or the request is refused.
+
+When both headers are sent and differ, `Authorization` decides. Without TOKEN and without keys every
+client surface is
+open, whatever key is sent; the first key closes it for good, also when that key is revoked later. Without
+an admin token
+the holder of TOKEN administers; without both, whoever reaches a gateway that listens on loopback does.
+"""
+
+from collections.abc import Mapping
+
+from services.gateway.callers import ADMIN, OPEN, TOKEN, Caller
+from services.gateway.keys import KeyRing
+from shared import security
+from shared.errors import Forbidden, Unauthenticated, Unavailable
+from shared.settings import Settings
+
+
+class Doorkeeper:
+    """Recognises callers; compares secrets in constant time or by their hash."""
+
+    def __init__(self, settings: Settings, keys: KeyRing) -> None:
+        self._keys = keys
+        self._token = settings.token.get_secret_value() if settings.token else None
+        self._unguarded = settings.insecure or not settings.open_to_all
+        self._admin = settings.admin_token.get_secret_value() if settings.admin_token else None
+
+    @property
+    def closed(self) -> bool:
+        """Whether clients need a key."""
+        return self._token is not None or self._keys.any
+
+    def identify(self, headers: Mapping[str, str]) -> Caller:
+        """The caller of a client surface; raises Unauthenticated. Header names are lower case."""
+        secret = shown_secret(headers)
+        if secret is not None:
+            if self._admin is not None and security.same(secret, self._admin):
+                return ADMIN
+            if self._token is not None and security.same(secret, self._token):
+                return TOKEN
+            key = self._keys.find(secret)
+            if key is not None:
+                return Caller(kind="key", key=key)
+        if not self._keys.loaded.is_set() and self._token is None:
+            raise Unavailable("The keys have not been read yet; try again.", code="database_unavailable")
+        if not self.closed:
+            return OPEN
+        if secret is None:
+            raise Unauthenticated("No API key was sent. Send it as `Authorization: Bearer` or `x-api-key`.")
+        raise Unauthenticated("Incorrect API key provided.")
+
+    def require_admin(self, headers: Mapping[str, str]) -> None:
+        """Let only those pass who may administer; raises Unauthenticated or Forbidden."""
+        if not self.oversees(headers):
+            self.identify(headers)
+            if shown_secret(headers) is None or not self.closed:
+                raise Unauthenticated("The admin token is needed here.")
+            raise Forbidden("The admin token is needed here.")
+
+    def oversees(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request may administer and read everybody's usage."""
+        secret = shown_secret(headers)
+        overseer = self._admin or self._token
+        if overseer is None:
+            return self._unguarded and (secret is None or self._keys.find(secret) is None)
+        return secret is not None and security.same(secret, overseer)
+
+
+def shown_secret(headers: Mapping[str, str]) -> str | None:
+    """The key a request carries."""
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    return headers.get("x-api-key", "").strip() or None

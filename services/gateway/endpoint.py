@@ -1,0 +1,129 @@
+"""A hot door: one model call as a raw ASGI endpoint, from the head of the request to its one line in the log."""
+
+import structlog
+from opentelemetry.trace import SpanKind
+
+from services.gateway import metrics
+from services.gateway.answer import Desk
+from services.gateway.exchange import Exchange, Floor
+from services.gateway.request import Admitted, ClientRequest, read_request
+from shared import clock, telemetry
+from shared.health import Receive, Scope, Send
+from shared.messages.gateway import Answer, Dialect, Ending, Operation
+
+log = structlog.get_logger(__name__)
+
+# What of a request's head concerns the provider; hop by hop, keys and cookies never do.
+_TRAVELS = ("anthropic-", "openai-beta")
+_SPANS = {"chat": "chat", "count_tokens": "count_tokens", "embeddings": "embeddings"}
+
+
+class ModelEndpoint:
+    """Chat completions, messages, token counts or embeddings, in one dialect."""
+
+    def __init__(self, desk: Desk, floor: Floor, dialect: Dialect, operation: Operation) -> None:
+        self._desk = desk
+        self._floor = floor
+        self._dialect: Dialect = dialect
+        self._operation: Operation = operation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        exchange = Exchange(self._floor, scope, receive, send, self._dialect)
+        visit = _Visit(self, exchange)
+        in_flight = metrics.IN_FLIGHT.labels(self._operation)
+        in_flight.inc()
+        try:
+            if telemetry.enabled():
+                await self._traced(exchange, visit)
+            else:
+                await exchange.run(visit.work)
+        finally:
+            in_flight.dec()
+            self._tell(exchange, visit)
+
+    async def _traced(self, exchange: Exchange, visit: "_Visit") -> None:
+        attributes = {"gen_ai.operation.name": _SPANS[self._operation], "tollway.request_id": exchange.request_id}
+        parent = exchange.headers.get("traceparent")
+        with telemetry.span(self._operation, parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span:
+            await exchange.run(visit.work)
+            span.set_attribute("http.response.status_code", exchange.status or 0)
+            if visit.request is not None:
+                span.set_attribute("gen_ai.request.model", visit.request.model)
+            if visit.answer is not None:
+                span.set_attribute("gen_ai.response.model", visit.answer.headers.get("x-tollway-model", ""))
+
+    async def visit(self, exchange: Exchange, visit: "_Visit") -> None:
+        """Admit, ask, relay."""
+        headers = exchange.headers
+        caller = self._desk.identify(headers)
+        visit.key_id = caller.key_id
+        request = visit.request = read_request(await exchange.body(), headers, self._dialect, self._operation)
+        if request.stream:
+            exchange.streams()
+        admitted = Admitted(
+            caller=caller,
+            request_id=exchange.request_id,
+            headers={name: value for name, value in headers.items() if name.startswith(_TRAVELS)},
+            query=exchange.query,
+            traceparent=telemetry.traceparent() or headers.get("traceparent"),
+        )
+        visit.answer = await self._desk.answer(admitted, request)
+        await exchange.relay(visit.answer)
+
+    def _tell(self, exchange: Exchange, visit: "_Visit") -> None:
+        request, answer = visit.request, visit.answer
+        ending = answer.ending if answer is not None else None
+        ending = ending or Ending()
+        answered_by = answer.headers.get("x-tollway-model") if answer is not None else None
+        seconds = clock.monotonic() - exchange.began
+        outcome = exchange.outcome if exchange.outcome != "ok" or (exchange.status or 0) < 400 else "refused"
+        _count(self._operation, self._dialect, answered_by, outcome, ending)
+        if answered_by:
+            metrics.DURATION.labels(answered_by).observe(seconds)
+            if exchange.first_byte is not None:
+                metrics.FIRST_BYTE.labels(answered_by).observe(exchange.first_byte - exchange.began)
+        log.info(
+            "answered",
+            request_id=exchange.request_id,
+            client_request_id=exchange.headers.get("x-request-id"),
+            operation=self._operation,
+            dialect=self._dialect,
+            key_id=visit.key_id,
+            requested_model=request.model if request else None,
+            model=answered_by,
+            stream=request.stream if request else None,
+            status=exchange.status,
+            outcome=outcome,
+            attempts=ending.attempts if answer is not None else 0,
+            input_tokens=ending.usage.input_tokens if ending.usage else None,
+            output_tokens=ending.usage.output_tokens if ending.usage else None,
+            first_byte_ms=None
+            if exchange.first_byte is None
+            else round((exchange.first_byte - exchange.began) * 1000, 1),
+            ms=round(seconds * 1000, 1),
+        )
+
+
+class _Visit:
+    """What became known of a request while it was answered."""
+
+    def __init__(self, endpoint: ModelEndpoint, exchange: Exchange) -> None:
+        self._endpoint = endpoint
+        self._exchange = exchange
+        self.request: ClientRequest | None = None
+        self.answer: Answer | None = None
+        self.key_id: str | None = None
+
+    async def work(self, exchange: Exchange) -> None:
+        """The exchange's work."""
+        await self._endpoint.visit(exchange, self)
+
+
+def _count(operation: str, dialect: str, model: str | None, outcome: str, ending: Ending) -> None:
+    label = metrics.model_label(model)
+    metrics.REQUESTS.labels(operation, dialect, label, outcome).inc()
+    usage = ending.usage
+    if usage is not None and model:
+        metrics.TOKENS.labels(label, "input").inc(usage.input_tokens or 0)
+        metrics.TOKENS.labels(label, "output").inc(usage.output_tokens or 0)

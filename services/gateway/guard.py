@@ -1,0 +1,68 @@
+"""What stands before the framework's routes: the same bounds and sanity of bodies as at the hot doors, and a
+request id.
+"""
+
+from typing import Any
+
+from services.gateway.exchange import Exchange, Floor
+from services.gateway.peers import LocalPeer
+from services.gateway.request import read_members
+from shared.errors import BadRequest
+from shared.health import App, Receive, Scope, Send
+
+_CHANGING = ("POST", "PATCH", "PUT")
+_GUARDED = "/admin/"
+
+
+class Guarded:
+    """Reads `/admin` bodies whole and checked before a framework sees them; the other routes read for themselves."""
+
+    def __init__(self, app: App, floor: Floor) -> None:
+        self._app = app
+        self._floor = floor
+        self._peer = LocalPeer(app)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if not scope["path"].startswith(_GUARDED):
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(self._floor, scope, receive, send, "openai")
+
+        async def marked(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                own = (b"x-request-id", exchange.request_id.encode())
+                message = {**message, "headers": [*message["headers"], own]}
+            await send(message)
+
+        async def work(exchange: Exchange) -> None:
+            body = await exchange.body()
+            if body and scope["method"] in _CHANGING:
+                doubled = read_members(body).doubled
+                if doubled:
+                    name = min(doubled)
+                    raise BadRequest(f"'{name}' is given twice.", param=name)
+            headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+            await self._peer.forward(scope, headers, body, marked)
+
+        await exchange.run(work)
+
+
+class Rendered:
+    """An endpoint that answers by itself and lets what fails before its first byte rise."""
+
+    def __init__(self, app: App, floor: Floor) -> None:
+        self._app = app
+        self._floor = floor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        exchange = Exchange(self._floor, scope, receive, send, "openai")
+
+        async def watched(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+            await send(message)
+
+        await exchange.run(lambda _: self._app(scope, receive, watched))

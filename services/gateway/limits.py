@@ -1,0 +1,206 @@
+"""Admission: one atomic step reserves a request's place in its key's rates and its possible cost in its
+budgets.
+
+A reservation lives for `LIFETIME_SECONDS` unless its process renews it, so that a crash frees the key
+again. While the shared
+cache is away, every process counts by itself, with what was spent told by the ledger.
+"""
+
+from dataclasses import dataclass, field
+
+import structlog
+
+from services.gateway import limit_scripts as scripts
+from services.gateway.callers import Key
+from services.gateway.rate_headers import Standing
+from services.gateway.request import ClientRequest
+from services.gateway.spending import Spending
+from shared import clock
+from shared.cache import Args, Cache, Script
+from shared.cache_memory import MemoryCache
+from shared.errors import BudgetExceeded, CacheUnavailable, RateLimited, TollwayError
+from shared.ids import new_id
+from shared.messages.gateway import Ending
+from shared.money import decimal_of
+
+log = structlog.get_logger(__name__)
+
+LIFETIME_SECONDS = 30
+RENEW_SECONDS = 10
+IDLE_SECONDS = 172_800
+UNBOUNDED_OUTPUT_TOKENS = 4096  # reserved for a request that sets no bound itself
+NO_LIMIT = -1
+
+
+@dataclass(eq=False)
+class Hold:
+    """A place taken in a key's limits, to be settled exactly once."""
+
+    key: Key
+    model: str
+    reservation: str
+    tokens: int
+    nano: int
+    minute: int
+    cache: Cache
+    standing: Standing
+    settled: bool = field(default=False)
+
+
+@dataclass
+class _Habit:
+    """The most output tokens a model was lately seen to use for requests without a bound."""
+
+    most: int | None = None
+
+    def saw(self, tokens: int) -> None:
+        """Rises at once, sinks slowly."""
+        self.most = tokens if self.most is None else max(tokens, int(self.most * 0.9))
+
+
+class Limiter:
+    """Reserves, renews and settles."""
+
+    def __init__(self, cache: Cache, spending: Spending) -> None:
+        self._cache = cache
+        self._alone = MemoryCache()
+        self._spending = spending
+        self._holds: set[Hold] = set()
+        self._habits: dict[str, _Habit] = {}
+        self._active: dict[str, Key] = {}
+
+    def take_active(self) -> list[Key]:
+        """Keys with a budget that were used since the last time."""
+        keys, self._active = list(self._active.values()), {}
+        return keys
+
+    async def admit(self, key: Key, request: ClientRequest) -> Hold:
+        """Take a place; raises RateLimited or BudgetExceeded."""
+        now = clock.now()
+        wanted, least = self._tokens(request)
+        day, month = self._spending.windows(now)
+        price = self._spending.price_of(request.model) if key.budgeted else None
+        reservation = new_id()
+        args: Args = [
+            now,
+            _limit(key.requests_per_minute),
+            _limit(key.tokens_per_minute),
+            sum(wanted),
+            sum(least),
+            day,
+            _limit(key.budget_per_day),
+            month,
+            _limit(key.budget_per_month),
+            price.cost(*wanted) if price else 0,
+            price.cost(*(wanted if request.max_output_tokens is not None else least)) if price else 0,
+            reservation,
+            now + LIFETIME_SECONDS,
+            IDLE_SECONDS,
+        ]
+        cache, told = await self._run(scripts.ADMIT, key, args)
+        if told[0] == scripts.UNKNOWN_SPEND:
+            await self._seed(key, cache)
+            cache, told = await self._run(scripts.ADMIT, key, args)
+        standing = Standing.of(key, now, told)
+        _raise_if_refused(key, told, standing)
+        hold = Hold(key, request.model, reservation, int(told[1]), int(told[2]), int(now // 60), cache, standing)
+        self._holds.add(hold)
+        if key.budgeted:
+            self._active[key.id] = key
+        return hold
+
+    async def settle(self, hold: Hold, ending: Ending | None, *, bounded: bool) -> None:
+        """Give the place back and count what was really used."""
+        if hold.settled:
+            return
+        hold.settled = True
+        self._holds.discard(hold)
+        spent = ending.spent if ending else []
+        used = sum((attempt.usage.total_tokens or 0) for attempt in spent if attempt.usage)
+        outputs = [attempt.usage.output_tokens for attempt in spent if attempt.usage and attempt.usage.output_tokens]
+        if outputs and not bounded:
+            self._habits.setdefault(hold.model, _Habit()).saw(max(outputs))
+        cost = self._spending.cost(spent) if hold.key.budgeted else 0
+        now = clock.now()
+        args: Args = [now, hold.reservation, hold.minute, used - hold.tokens, cost, IDLE_SECONDS]
+        try:
+            await hold.cache.run(scripts.SETTLE, [_name(hold.key)], args)
+        except CacheUnavailable:
+            # The reservation expires by itself and the ledger knows the cost; only our own count has
+            # to hear of it.
+            await self._alone.run(scripts.SETTLE, [_name(hold.key)], args)
+
+    async def renew(self) -> None:
+        """Prolong what still runs."""
+        by_key: dict[tuple[str, int], list[Hold]] = {}
+        for hold in self._holds:
+            if hold.key.budgeted:
+                by_key.setdefault((hold.key.id, id(hold.cache)), []).append(hold)
+        for holds in by_key.values():
+            args: list[str | int | float] = [clock.now() + LIFETIME_SECONDS]
+            for hold in holds:
+                args += [hold.reservation, hold.nano]
+            try:
+                await holds[0].cache.run(scripts.RENEW, [_name(holds[0].key)], args)
+            except CacheUnavailable:
+                continue
+
+    async def reconcile(self, key: Key) -> None:
+        """Take up what the ledger knows and our count does not: what a dead process had spent."""
+        for cache in (self._cache, self._alone):
+            try:
+                await self._seed(key, cache)
+            except TollwayError as error:
+                log.debug("budget_not_reconciled", key_id=key.id, error=error.error_code)
+
+    def _tokens(self, request: ClientRequest) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Input and output tokens: the most a request may use, and the least it is admitted with."""
+        habit = self._habits.get(request.model)
+        usual = habit.most if habit and habit.most is not None else None
+        told = request.max_output_tokens
+        most = told if told is not None else usual if usual is not None else UNBOUNDED_OUTPUT_TOKENS
+        inputs = request.input_estimate
+        return (inputs, most), (inputs, min(most, usual or 1))
+
+    async def _run(self, script: Script, key: Key, args: Args) -> tuple[Cache, list[int]]:
+        try:
+            return self._cache, await self._cache.run(script, [_name(key)], args)
+        except CacheUnavailable:
+            return self._alone, await self._alone.run(script, [_name(key)], args)
+
+    async def _seed(self, key: Key, cache: Cache) -> None:
+        spent = await self._spending.of_key(key.id)
+        args: Args = [spent.day_start, spent.day_nano, spent.month_start, spent.month_nano, IDLE_SECONDS]
+        await cache.run(scripts.SEED, [_name(key)], args)
+
+
+def _name(key: Key) -> str:
+    return f"tollway:limits:{key.id}"
+
+
+def _limit(limit: int | None) -> int:
+    return NO_LIMIT if limit is None else limit
+
+
+def _raise_if_refused(key: Key, told: list[int], standing: Standing) -> None:
+    verdict = told[0]
+    if verdict == scripts.REQUESTS:
+        raise RateLimited(
+            f"Rate limit reached: {key.requests_per_minute} requests per minute.",
+            retry_after=standing.requests_wait(1),
+        )
+    if verdict == scripts.TOKENS:
+        raise RateLimited(
+            f"Rate limit reached: {key.tokens_per_minute} tokens per minute.",
+            code="rate_limit_exceeded",
+            retry_after=standing.tokens_wait(),
+        )
+    if verdict in (scripts.DAY, scripts.MONTH):
+        daily = verdict == scripts.DAY
+        limit = (key.budget_per_day if daily else key.budget_per_month) or 0
+        spent = told[7] if daily else told[8]
+        raise BudgetExceeded(
+            f"The {'daily' if daily else 'monthly'} budget of this key is {decimal_of(limit)}: "
+            f"{decimal_of(spent)} is spent and {decimal_of(told[9])} is reserved by running requests.",
+            headers={"x-should-retry": "false"},
+        )

@@ -1,0 +1,32 @@
+"""What Prometheus is told of model calls: by model and outcome, never by user."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+REQUESTS = Counter("tollway_requests_total", "Requests answered", ["operation", "dialect", "model", "outcome"])
+FIRST_BYTE = Histogram(
+    "tollway_time_to_first_byte_seconds", "Until the first byte of an answer", ["model"], buckets=_SECONDS
+)
+DURATION = Histogram(
+    "tollway_request_duration_seconds", "Until the last byte of an answer", ["model"], buckets=_SECONDS
+)
+TOKENS = Counter("tollway_tokens_total", "Tokens used", ["model", "kind"])
+IN_FLIGHT = Gauge("tollway_requests_in_flight", "Requests being answered", ["kind"], multiprocess_mode="livesum")
+REFUSED = Counter("tollway_requests_refused_total", "Requests refused before a provider was asked", ["code"])
+PROMPT_CACHE = Counter("tollway_prompt_cache_total", "Look-ups of the prompt cache", ["result"])
+
+# Names that clients make up must not become labels without end.
+MOST_MODELS = 500
+_models: set[str] = set()
+
+
+def model_label(model: str | None) -> str:
+    """A model's name as a label; beyond a bound, names share one."""
+    if not model:
+        return "none"
+    if model not in _models:
+        if len(_models) >= MOST_MODELS:
+            return "other"
+        _models.add(model)
+    return model

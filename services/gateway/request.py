@@ -1,0 +1,228 @@
+"""What a client asks: the body read once into the fields we act on, with our own fields taken out of it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from services.gateway.callers import Caller
+from services.gateway.identity import Identity, Own, identify
+from shared.errors import BadRequest
+from shared.messages.gateway import Byo, Dialect, Operation
+from shared.wire.splice import DoubledNameError, Members
+
+MAX_DEPTH = 200
+MAX_NAME = 256
+
+_OWN = frozenset({"session_id", "user_id", "tollway"})
+_ACTED_ON = _OWN | {
+    "model", "messages", "stream", "stream_options", "max_tokens", "max_completion_tokens",
+    "input", "system", "tools", "metadata", "prompt_cache_key",
+}  # fmt: skip
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_LONG_RUN = re.compile(rb"[A-Za-z0-9+/=_-]{2048,}+")
+_TOKENS_OF_A_RUN = 1600  # about what an image costs, however many bytes it has
+
+
+class _Message(msgspec.Struct):
+    role: str
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+_model = msgspec.json.Decoder(str)
+_messages = msgspec.json.Decoder(list[_Message])
+_flag = msgspec.json.Decoder(bool | None)
+_count = msgspec.json.Decoder(int | None)
+_stream_options = msgspec.json.Decoder(_StreamOptions | None)
+_own = msgspec.json.Decoder(Own | None)
+_text = msgspec.json.Decoder(str | None)
+_input = msgspec.json.Decoder(str | list[str] | list[int] | list[list[int]])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted:
+    """Who asks, under which id, and what of the request's head travels on."""
+
+    caller: Caller
+    request_id: str
+    headers: dict[str, str] = field(default_factory=dict)
+    query: str = ""
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientRequest:
+    """One request for a model's answer; `body` is a JSON object that no longer holds our own fields."""
+
+    dialect: Dialect
+    model: str
+    body: bytes
+    operation: Operation = "chat"
+    stream: bool = False
+    include_usage: bool = False
+    max_output_tokens: int | None = None
+    session_id: str | None = None
+    user_id: str | None = None
+    label: str | None = None
+    function: str | None = None
+    anchor_id: str | None = None
+    tools: tuple[str, ...] | None = None
+    remember: bool = True
+    keep_aborted: bool = False
+    byo: Byo | None = None
+    observer: Any = None
+
+    @property
+    def session(self) -> str | None:
+        """The session whose history is kept: the one named, else the one of the user."""
+        return (self.session_id or self.user_id) if self.remember else None
+
+    @property
+    def input_estimate(self) -> int:
+        """Tokens the input can have at most, by its bytes; long runs of base64 count as one image each."""
+        body = self.body
+        if len(body) < 8192:
+            return len(body) // 3 + 1
+        runs = list(_LONG_RUN.finditer(body))
+        return (len(body) - sum(len(run[0]) for run in runs)) // 3 + _TOKENS_OF_A_RUN * len(runs) + 1
+
+
+def read_request(body: bytes, headers: Mapping[str, str], dialect: Dialect, operation: Operation) -> ClientRequest:
+    """The request in a body; raises BadRequest naming the field that is wrong."""
+    members = read_members(body)
+    try:
+        members.require_single(_ACTED_ON)
+    except DoubledNameError as error:
+        raise BadRequest(f"'{error.name}' is given twice.", param=error.name) from error
+    model = _read(members, "model", _model, required=True)
+    if not model or len(model) > MAX_NAME:
+        raise BadRequest(f"'model' must be a string of 1 to {MAX_NAME} characters.", param="model")
+    _check_content(members, dialect, operation)
+    streaming = operation == "chat"
+    options = _read(members, "stream_options", _stream_options) if streaming and dialect == "openai" else None
+    identity = _identify(members, headers)
+    own = [name for name in _OWN if name in members]
+    return ClientRequest(
+        dialect=dialect,
+        operation=operation,
+        model=model,
+        body=members.spliced({}, own) if own else body,
+        stream=streaming and bool(_read(members, "stream", _flag)),
+        include_usage=options is not None and bool(options.include_usage),
+        max_output_tokens=_max_output(members) if streaming else 0,
+        session_id=identity.session_id,
+        user_id=identity.user_id,
+        label=identity.label,
+        function=identity.function,
+        anchor_id=identity.anchor_id,
+        tools=identity.tools,
+    )
+
+
+def read_members(body: bytes) -> Members:
+    """The members of a request body; raises BadRequest for what is not sane JSON, before anybody
+    trusts it.
+    """
+    if not body:
+        raise BadRequest("The body is empty; send a JSON object.")
+    try:
+        if not body.isascii():
+            body.decode()
+        members = Members(body)
+    except UnicodeDecodeError as error:
+        raise BadRequest("The body is not valid UTF-8.") from error
+    except msgspec.ValidationError as error:
+        raise BadRequest("The body must be a JSON object.") from error
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"The body is not valid JSON: {error}") from error
+    except RecursionError as error:
+        raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.") from error
+    if _too_deep(body):
+        raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    return members
+
+
+def _too_deep(body: bytes) -> bool:
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    rest = _STRING.sub(b"", body).translate(_BRACKETS, _NOT_BRACKETS)
+    for _ in range(MAX_DEPTH):  # each pass takes the innermost level away
+        if not rest:
+            return False
+        rest = rest.replace(b"[]", b"")
+    return bool(rest)
+
+
+def _check_content(members: Members, dialect: Dialect, operation: Operation) -> None:
+    if operation == "embeddings":
+        if _read(members, "input", _input, required=True) in ("", []):
+            raise BadRequest("'input' must not be empty.", param="input")
+        return
+    if not _read(members, "messages", _messages, required=True):
+        raise BadRequest("'messages' must not be empty.", param="messages")
+    if dialect == "anthropic" and operation == "chat" and _read(members, "max_tokens", _count) is None:
+        raise BadRequest("max_tokens: Field required", param="max_tokens")
+
+
+def _read(members: Members, name: str, decoder: msgspec.json.Decoder[Any], *, required: bool = False) -> Any:
+    """A member's value; raises BadRequest when it is of the wrong kind, or missing where it may not be."""
+    raw = members.raw(name)
+    if raw is None:
+        if required:
+            raise BadRequest(f"'{name}' is required.", param=name)
+        return None
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        reason, _, place = str(error).partition(" - at `$")
+        param = name + place.rstrip("`")
+        raise BadRequest(f"'{param}' is not valid: {reason}.", param=param) from error
+
+
+def _max_output(members: Members) -> int | None:
+    told = [_read(members, name, _count) for name in ("max_completion_tokens", "max_tokens")]
+    return max((max(0, count) for count in told if count is not None), default=None)
+
+
+def _identify(members: Members, headers: Mapping[str, str]) -> Identity:
+    raw = members.raw("tollway")
+    if raw is not None and raw.startswith(b"{"):
+        try:
+            Members(raw).require_single({"tools", "function", "anchor_id", "metadata"})
+        except DoubledNameError as error:
+            raise BadRequest(f"'tollway.{error.name}' is given twice.", param=f"tollway.{error.name}") from error
+    return identify(
+        headers,
+        session_id=_read(members, "session_id", _text),
+        user_id=_read(members, "user_id", _text),
+        own=_read(members, "tollway", _own),
+        metadata=members.raw("metadata"),
+        prompt_cache_key=members.raw("prompt_cache_key"),
+    )
+
+
+def chat_request(
+    *,
+    messages: list[dict[str, Any]],
+    model: str,
+    parameters: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> ClientRequest:
+    """A streamed request in OpenAI's dialect that one of our own surfaces makes."""
+    body = {"model": model, "messages": messages, "stream": True, **(parameters or {})}
+    return ClientRequest(
+        dialect="openai",
+        model=model,
+        body=msgspec.json.encode(body),
+        stream=True,
+        include_usage=True,
+        max_output_tokens=(parameters or {}).get("max_tokens"),
+        **fields,
+    )

@@ -1,0 +1,86 @@
+"""The FastAPI application for what is not hot: the admin's doors, the documents, and errors told in our shape."""
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
+
+from services.gateway import refusal
+from services.gateway.openapi import ApiDocument
+from shared import ids
+from shared.errors import BadRequest, Internal, NotFound, TollwayError, Unprocessable
+from shared.health import VERSION
+
+log = structlog.get_logger(__name__)
+
+_KINDS: dict[int, type[TollwayError]] = {400: BadRequest, 404: NotFound, 422: Unprocessable}
+
+
+def make_app() -> FastAPI:
+    """The application without routes of its own."""
+    app = FastAPI(
+        title="Tollway",
+        version=VERSION,
+        description="One gate for every model, in OpenAI's and Anthropic's protocols.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.add_exception_handler(TollwayError, _on_ours)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_anything)
+    return app
+
+
+def add_documents(app: FastAPI, document: ApiDocument) -> None:
+    """`/`, `/docs` and `/openapi.json`."""
+
+    async def root() -> dict[str, str]:
+        return {"name": "Tollway", "version": VERSION, "docs": "/docs", "health": "/health"}
+
+    async def openapi() -> JSONResponse:
+        return JSONResponse(await document.build())
+
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(openapi_url="/openapi.json", title="Tollway")
+
+    app.add_api_route("/", root, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/openapi.json", openapi, methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route("/docs", docs, methods=["GET", "HEAD"], include_in_schema=False)
+
+
+def _response(error: TollwayError, status: int | None = None, headers: dict[str, str] | None = None) -> JSONResponse:
+    body = refusal.told(error, "openai", ids.request_id())
+    return JSONResponse(body, status or error.status, {**refusal.headers_of(error), **(headers or {})})
+
+
+async def _on_ours(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, TollwayError)  # noqa: S101 -- registered for this class alone
+    return _response(error)
+
+
+async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this class alone
+    first: Any = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"][1:])
+    if first["type"] == "json_invalid":
+        return _response(BadRequest("The body is not valid JSON."))
+    return _response(Unprocessable(f"'{place or 'body'}': {first['msg']}", param=place or None))
+
+
+async def _on_http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 -- registered for this class alone
+    kind = _KINDS.get(error.status_code, BadRequest)
+    told = kind(str(error.detail), code="method_not_allowed" if error.status_code == 405 else None)
+    return _response(told, error.status_code, dict(error.headers or {}))
+
+
+async def _on_anything(_: Request, error: Exception) -> JSONResponse:
+    log.error("request_failed", exc_info=error)
+    return _response(Internal())

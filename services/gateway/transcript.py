@@ -1,0 +1,64 @@
+"""What an answer said, listened to while its bytes pass by."""
+
+from typing import Any
+
+import msgspec
+
+from shared.messages.gateway import Dialect
+from shared.wire import anthropic, openai
+from shared.wire.sse import DONE, SseReader
+
+
+class Transcript:
+    """Adds up the bytes of an answer, streamed or whole, to the answer and the message it gave."""
+
+    def __init__(self, dialect: Dialect, *, stream: bool) -> None:
+        self._dialect = dialect
+        self._reader = SseReader() if stream else None
+        self._pieces: list[bytes] = []
+        self._openai = openai.OpenAIAccumulator()
+        self._anthropic = anthropic.AnthropicAccumulator()
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        if self._reader is None:
+            self._pieces.append(chunk)
+            return
+        for event in self._reader.feed(chunk):
+            if event.data == DONE:
+                continue
+            try:
+                value = msgspec.json.decode(event.data)
+            except (msgspec.DecodeError, RecursionError):
+                continue
+            if isinstance(value, dict):
+                (self._openai if self._dialect == "openai" else self._anthropic).feed(value)
+
+    def answer(self) -> dict[str, Any] | None:
+        """The complete answer, as it would have come without streaming; None when it was not one."""
+        if self._reader is not None:
+            return self._openai.answer() if self._dialect == "openai" else self._anthropic.answer()
+        try:
+            value = msgspec.json.decode(b"".join(self._pieces))
+        except (msgspec.DecodeError, RecursionError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def message(self) -> dict[str, Any] | None:
+        """The assistant's message as it goes into a history; None when nothing was said."""
+        answer = self.answer()
+        if answer is None:
+            return None
+        if self._dialect == "anthropic":
+            content = answer.get("content")
+            return {"role": "assistant", "content": content} if isinstance(content, list) and content else None
+        message = openai.message_of(answer)
+        said = (
+            message.get("content")
+            or message.get("tool_calls")
+            or message.get("refusal")
+            or message.get("function_call")
+        )
+        if not said:
+            return None
+        return {name: value for name, value in message.items() if value is not None or name == "content"}

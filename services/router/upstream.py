@@ -156,7 +156,7 @@ class Attempt:
             deadline.reschedule(min(loop.time() + idle, self.deadline_at))
         body = b"".join(parts)
         try:
-            self.whole = self.provider.whole(self.call, self.target, body)
+            self.whole = self.provider.whole(self.call, self._prepared, body)
         except NotAnAnswer as reason:
             raise failed(_error_in(body, self.provider) or invalid_answer(f"the provider sent {reason}")) from None
 

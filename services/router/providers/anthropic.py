@@ -1,27 +1,33 @@
 """Providers that speak Anthropic's protocol: messages, token counts, models."""
 
+import re
 from typing import Any
 
 import msgspec
 
 from services.router.catalog import Listed, Target
 from services.router.exchange import Prepared
-from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, read_entries
+from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, read_as, read_entries
 from services.router.rewrite import rewrite
 from shared.messages.gateway import Call
+from shared.translate.answer import anthropic_answer_to_openai
 from shared.translate.progress import Progress
-from shared.translate.stream import AnthropicWatcher
+from shared.translate.request import RequestOptions, openai_to_anthropic
+from shared.translate.stream import AnthropicToOpenAI, AnthropicWatcher
 from shared.wire.dialect import Dialect
+from shared.wire.json_text import decode_object, encode, encode_text
 from shared.wire.usage import TokenUsage
 
 _CLIENT_HEADERS = "anthropic-"
+# Models before 4.6 are told how much to think in tokens, later ones how hard.
+_THINKS_BY_BUDGET = re.compile(r"claude-3|claude-(opus|sonnet|haiku)-4(-[0-5])?(-\d{8}|-latest|@|$)")
 
 
 class _Block(msgspec.Struct):
     type: Any = None
     text: Any = None
     thinking: Any = None
-    input: msgspec.Raw | None = None
+    input: Any = None
 
 
 class _Message(msgspec.Struct):
@@ -41,18 +47,36 @@ class AnthropicProvider(Provider):
 
     def prepare(self, call: Call, target: Target, key: str) -> Prepared:
         """The request for a call."""
+        headers = self._request_headers(call, key)
+        if call.dialect == "openai":
+            told = openai_to_anthropic(decode_object(call.body), self._options(target))
+            return Prepared(f"{self._root}/messages", headers, encode(told.body), told.lossy, translated=told)
         body = rewrite(call.body, call.model, target.model, ask_usage=False).body
         path = "messages/count_tokens" if call.operation == "count_tokens" else "messages"
         query = f"?{call.query}" if call.query else ""
-        return Prepared(f"{self._root}/{path}{query}", self._request_headers(call, key), body)
+        return Prepared(f"{self._root}/{path}{query}", headers, body)
 
     def reader(self, call: Call, prepared: Prepared) -> StreamReader:
         """What reads this provider's stream for the client."""
-        return AnthropicWatcher()
+        told = prepared.translated
+        if told is None:
+            return AnthropicWatcher()
+        return AnthropicToOpenAI(
+            include_usage=call.include_usage, legacy_functions=told.legacy_functions, custom_tools=told.custom_tools
+        )
 
-    def whole(self, call: Call, target: Target, body: bytes) -> Whole:
+    def whole(self, call: Call, prepared: Prepared, body: bytes) -> Whole:
         """The client's answer."""
-        return Whole(body, read_message(body, count_only=call.operation == "count_tokens"))
+        progress = read_message(body, count_only=call.operation == "count_tokens")
+        told = prepared.translated
+        if told is not None:
+            message = decode_object(body)
+            body = encode(
+                anthropic_answer_to_openai(
+                    message, legacy_functions=told.legacy_functions, custom_tools=told.custom_tools
+                )
+            )
+        return Whole(body, progress)
 
     def list_request(self, key: str) -> tuple[str, dict[str, str]]:
         """Where the models are listed."""
@@ -67,6 +91,15 @@ class AnthropicProvider(Provider):
     def _root(self) -> str:
         url = self.config.base_url
         return url if url.endswith("/v1") else f"{url}/v1"
+
+    def _options(self, target: Target) -> RequestOptions:
+        return RequestOptions(
+            model=target.model,
+            max_tokens_limit=target.max_tokens,
+            max_tokens_default=target.max_tokens or self.config.max_tokens,
+            anthropic_version=self.config.anthropic_version,
+            thinking="budget" if _THINKS_BY_BUDGET.search(target.model) else "adaptive",
+        )
 
     def _request_headers(self, call: Call, key: str) -> dict[str, str]:
         """Ours, and a client's own `anthropic-*` headers unchanged: their list is open."""
@@ -90,10 +123,7 @@ def _merged(client: str | None, configured: tuple[str, ...]) -> str | None:
 
 def read_message(body: bytes, *, count_only: bool = False) -> Progress:
     """What a whole answer says about itself; raises NotAnAnswer."""
-    try:
-        answer = _decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise NotAnAnswer("not the JSON of an answer") from error
+    answer = read_as(_decode, _Message, body)
     if count_only:
         if not isinstance(answer.input_tokens, int):
             raise NotAnAnswer("no count of tokens")
@@ -113,4 +143,4 @@ def _count(block: _Block, progress: Progress) -> None:
         if isinstance(text, str):
             progress.count_text(text)
     if block.input is not None:
-        progress.count_text(bytes(block.input).decode("utf-8", "replace"))
+        progress.count_text(encode_text(block.input))

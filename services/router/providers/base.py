@@ -1,8 +1,8 @@
 """The seam of all providers: prepare a request, read a stream, read a whole answer, list the models."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -16,7 +16,9 @@ from shared.messages.gateway import Call
 from shared.translate.progress import Progress
 from shared.translate.stream import AnthropicToOpenAI, AnthropicWatcher, OpenAIToAnthropic, OpenAIWatcher
 from shared.wire.dialect import Dialect
+from shared.wire.json_text import NotJsonError, decode_object
 
+S = TypeVar("S", bound=msgspec.Struct)
 USER_AGENT = "tollway/0.1"
 StreamReader = OpenAIWatcher | AnthropicWatcher | OpenAIToAnthropic | AnthropicToOpenAI
 
@@ -53,7 +55,7 @@ class Provider(ABC):
         """What turns this provider's stream into the client's."""
 
     @abstractmethod
-    def whole(self, call: Call, target: Target, body: bytes) -> Whole:
+    def whole(self, call: Call, prepared: Prepared, body: bytes) -> Whole:
         """The client's answer from this provider's; raises NotAnAnswer."""
 
     async def ask(self, call: Call, prepared: Prepared) -> Exchange:
@@ -86,6 +88,18 @@ class Provider(ABC):
 
 class NotAnAnswer(ValueError):
     """The provider's body is no answer."""
+
+
+def read_as(strictly: Callable[[bytes], S], kind: type[S], body: bytes) -> S:
+    """The body as this kind of struct, forgiving what has one meaning all the same; raises NotAnAnswer."""
+    try:
+        return strictly(body)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return msgspec.convert(decode_object(body), kind)
+    except (NotJsonError, msgspec.ValidationError) as error:
+        raise NotAnAnswer("not the JSON of an answer") from error
 
 
 class Entry(msgspec.Struct):

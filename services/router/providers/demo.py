@@ -45,7 +45,7 @@ class DemoProvider(Provider):
         """The client's own dialect is spoken."""
         return AnthropicWatcher() if call.dialect == "anthropic" else OpenAIWatcher(include_usage=call.include_usage)
 
-    def whole(self, call: Call, target: Target, body: bytes) -> Whole:
+    def whole(self, call: Call, prepared: Prepared, body: bytes) -> Whole:
         """The client's answer."""
         return Whole(body, read_message(body) if call.dialect == "anthropic" else read_completion(body))
 

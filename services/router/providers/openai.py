@@ -5,13 +5,17 @@ from typing import Any
 import msgspec
 
 from services.router.catalog import Listed, Target
+from services.router.estimate import by_size
 from services.router.exchange import Prepared
-from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, read_entries
+from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, read_as, read_entries
 from services.router.rewrite import rewrite
 from shared.messages.gateway import Call
+from shared.translate.answer import openai_answer_to_anthropic
 from shared.translate.progress import Progress
-from shared.translate.stream import OpenAIWatcher
+from shared.translate.request import RequestOptions, anthropic_to_openai
+from shared.translate.stream import OpenAIToAnthropic, OpenAIWatcher
 from shared.wire.dialect import Dialect
+from shared.wire.json_text import decode_object, encode
 from shared.wire.usage import TokenUsage
 
 
@@ -28,7 +32,7 @@ class _Choice(msgspec.Struct):
 
 class _Completion(msgspec.Struct):
     choices: list[_Choice] | None = None
-    data: msgspec.Raw | None = None
+    data: list[msgspec.Raw] | None = None
     usage: Any = None
     error: Any = None
 
@@ -47,17 +51,24 @@ class OpenAIProvider(Provider):
         if call.operation == "embeddings":
             body = rewrite(call.body, call.model, target.model, ask_usage=False).body
             return Prepared(f"{self.config.base_url}/embeddings", self._headers(own), body)
-        rewritten = rewrite(call.body, call.model, target.model, ask_usage=call.stream)
         url = f"{self.config.base_url}/chat/completions"
+        if call.dialect == "anthropic":
+            told = anthropic_to_openai(decode_object(call.body), self._options(target))
+            return Prepared(url, self._headers(own), encode(told.body), told.lossy, translated=told)
+        rewritten = rewrite(call.body, call.model, target.model, ask_usage=call.stream)
         return Prepared(url, self._headers(own), rewritten.body, choices=rewritten.choices)
 
     def reader(self, call: Call, prepared: Prepared) -> StreamReader:
         """What reads this provider's stream for the client."""
+        if call.dialect == "anthropic":
+            return OpenAIToAnthropic(input_estimate=by_size(call.body))
         return OpenAIWatcher(include_usage=call.include_usage, choices=prepared.choices)
 
-    def whole(self, call: Call, target: Target, body: bytes) -> Whole:
+    def whole(self, call: Call, prepared: Prepared, body: bytes) -> Whole:
         """The client's answer."""
         progress = read_completion(body, embeddings=call.operation == "embeddings")
+        if call.dialect == "anthropic":
+            body = encode(openai_answer_to_anthropic(decode_object(body)))
         return Whole(body, progress)
 
     def list_request(self, key: str) -> tuple[str, dict[str, str]]:
@@ -68,13 +79,20 @@ class OpenAIProvider(Provider):
         """The models in a list."""
         return read_entries(body)
 
+    def _options(self, target: Target) -> RequestOptions:
+        genuine = ".openai.com" in self.config.base_url
+        return RequestOptions(
+            model=target.model,
+            max_tokens_limit=target.max_tokens,
+            max_tokens_field="max_completion_tokens" if genuine else self.config.max_tokens_field,
+            takes_late_system=genuine,
+            takes_reasoning_content=self.config.reasoning_content,
+        )
+
 
 def read_completion(body: bytes, *, embeddings: bool = False) -> Progress:
     """What a whole answer says about itself; raises NotAnAnswer."""
-    try:
-        answer = _decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise NotAnAnswer("not the JSON of an answer") from error
+    answer = read_as(_decode, _Completion, body)
     if (answer.data if embeddings else answer.choices) is None:
         raise NotAnAnswer("an answer without choices")
     progress = Progress()

@@ -13,6 +13,7 @@ from shared.wire.usage import TokenUsage
 
 Json = dict[str, Any]
 
+_CARRIED = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
 _TIERS = {"standard": "default", "priority": "priority"}
 
 
@@ -27,6 +28,8 @@ def anthropic_answer_to_openai(
 ) -> Json:
     """A message as a chat completion; `model` is the name told to the client, the provider's own when None."""
     message = _chat_message(body, custom_tools)
+    if annotations := _annotations(body):
+        message["annotations"] = annotations
     calls = message.get("tool_calls")
     finish = finish_reason(body.get("stop_reason"), has_calls=bool(calls))
     if legacy_functions and calls:
@@ -79,6 +82,31 @@ def _chat_call(block: Json, position: int, custom_tools: frozenset[str]) -> Json
     if name in custom_tools:
         return {"id": call_id, "type": "custom", "custom": {"name": name, "input": unwrapped_input(arguments)}}
     return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def _annotations(body: Json) -> list[Json]:
+    """Citations of web pages; each covers the whole block it belongs to, for Anthropic gives no offsets in the text."""
+    annotations: list[Json] = []
+    end = 0
+    for block in blocks_of(body):
+        if block.get("type") != "text":
+            continue
+        start, end = end, end + len(str(block.get("text") or ""))
+        for citation in block.get("citations") or ():
+            if isinstance(citation, dict) and citation.get("url"):
+                place = {"start_index": start, "end_index": end}
+                cited = {"url": citation["url"], "title": citation.get("title") or "", **place}
+                annotations.append({"type": "url_citation", "url_citation": cited})
+    return annotations
+
+
+def losses_of_message(body: Json) -> tuple[str, ...]:
+    """The names of what a message holds that a chat completion cannot."""
+    kinds = {str(block.get("type")) for block in blocks_of(body)}
+    lost = {f"content.{kind}" for kind in kinds - _CARRIED}
+    if any(block.get("citations") for block in blocks_of(body)):
+        lost.add("citations")
+    return tuple(sorted(lost))
 
 
 def _refusal(body: Json) -> str | None:

@@ -30,7 +30,7 @@ MAX_MESSAGE = 2000
 _CONTEXT_CODES = {"context_length_exceeded", "model_context_window_exceeded", "context_window_exceeded"}
 _CONTEXT_WORDS = re.compile(
     r"context[ _](length|window|limit)|prompt is too long|input is too long|too many (input )?tokens"
-    r"|reduce the length of (the|your) (messages|prompt)|exceeds? the (model'?s? )?maximum (number )?"
+    r"|reduce the length of (the|your) (messages|prompt)|exceeds? the (model'?s? )?maximum (number )?(of )?(input )?tokens"
     r"|maximum prompt length|input length .{0,40}exceed",
     re.IGNORECASE,
 )

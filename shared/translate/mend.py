@@ -139,3 +139,61 @@ def _mended_call(call: RawObject, place: tuple[int, bool], chunk_id: Any) -> Raw
 
 def _without_nulls(members: RawObject) -> RawObject:
     return {name: value for name, value in members.items() if bytes(value) != _NULL}
+
+
+class _Message(msgspec.Struct):
+    tool_calls: list[ToolCallDelta] | None = None
+
+
+class _WholeChoice(msgspec.Struct):
+    message: _Message | None = None
+    finish_reason: Any = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_WholeChoice] | None = None
+
+
+_decode_completion = msgspec.json.Decoder(_Completion).decode
+
+
+def mended_completion(body: bytes) -> bytes:
+    """A complete answer whose tool calls clients can run; the same bytes when it is sound, as nearly all are."""
+    try:
+        choices = _decode_completion(body).choices or ()
+        return body if all(map(_is_sound_choice, choices)) else _rewritten_completion(body)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return body
+
+
+def _is_sound_choice(choice: _WholeChoice) -> bool:
+    calls = choice.message.tool_calls if choice.message is not None else None
+    if not calls:
+        return True
+    sound = all(call.id and call.type and _is_text((call.function or _NOTHING).arguments) for call in calls)
+    return sound and choice.finish_reason != "stop"
+
+
+def _is_text(arguments: Any) -> bool:
+    return arguments is _UNSET or isinstance(arguments, str)
+
+
+def _rewritten_completion(body: bytes) -> bytes:
+    members = _raw_object(body)
+    choices = _raw_objects(bytes(members["choices"]))
+    for choice in choices:
+        message = _raw_object(bytes(choice["message"]))
+        if bytes(message.get("tool_calls", b"[]")) in (b"[]", _NULL):
+            continue
+        calls = _raw_objects(bytes(message["tool_calls"]))
+        for position, call in enumerate(calls):
+            mended = _mended_call(call, (position, True), None)
+            mended.pop("index")
+            call.clear()
+            call.update(mended)
+        message["tool_calls"] = msgspec.Raw(encode(calls))
+        choice["message"] = msgspec.Raw(encode(message))
+        if bytes(choice.get("finish_reason", _NULL)) == b'"stop"':
+            choice["finish_reason"] = msgspec.Raw(b'"tool_calls"')
+    members["choices"] = msgspec.Raw(encode(choices))
+    return encode(members)

@@ -14,7 +14,10 @@ def clone(value: Any, memo: dict[int, Any]) -> Any:
         copied = copy.deepcopy(value, trial)
     except Exception:  # noqa: BLE001 - whatever says no to being copied is taken apart instead
         return _piecewise(value, memo)
+    # what a memo keeps alive is listed under its own id, which another object may get once the trial is gone
+    kept_alive = trial.pop(id(trial), [])
     memo.update(trial)
+    memo.setdefault(id(memo), []).extend(kept_alive)
     return copied
 
 

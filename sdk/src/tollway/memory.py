@@ -103,8 +103,10 @@ class MemoryManager:
 
 def _from_a_question(messages: list[Message], start: int) -> list[Message]:
     # a tool result without its call, or an answer without its question, is refused by providers
-    while 0 < start < len(messages) and messages[start]["role"] != "user":
-        start += 1
+    questions = [place for place, message in enumerate(messages) if message["role"] == "user"]
+    later = [place for place in questions if place >= start]
+    if start and (later or questions):
+        start = later[0] if later else questions[-1]
     return messages[start:]
 
 

@@ -163,8 +163,8 @@ class FakeTollway:
         totals = {"total_calls": whole["calls"], "total_tokens": whole["tokens"], "total_cost": whole["cost"]}
         return {"period": kind, "date": "2026-11-21", **totals, "by_model": groups}
 
-    async def _export(self, days: int = 7, format: str = "json"):
-        name = f"usage_report_20261121_101500.{format}"
+    async def _export(self, request: Request):
+        name = f"usage_report_20261121_101500.{request.query_params['format']}"
         url = f"/api/ai_usage/download_report?path={name}"
         return {"success": True, "report_path": f"records/ai_usage/{name}", "download_url": url}
 

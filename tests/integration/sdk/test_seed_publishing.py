@@ -1,4 +1,4 @@
-"""Every example of the publishing document runs with only its import lines changed, and gives what the document says."""
+"""Every example of the publishing document runs with only its import lines changed, and gives what is said there."""
 
 import inspect
 import json

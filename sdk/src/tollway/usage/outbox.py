@@ -140,7 +140,11 @@ class Outbox:
         while self._sealed:
             if not self._send(self._sealed[0]):
                 return False
-            self._sealed.pop(0).delete()
+            done = self._sealed.pop(0)
+            done.delete()
+            with self._changed:
+                self._unsent -= done.sent
+                self._changed.notify_all()
         return True
 
     def _adopt(self) -> None:
@@ -164,9 +168,6 @@ class Outbox:
                 log.info("usage records can be sent again")
                 self._failures = 0
             segment.sent += len(batch)
-            with self._changed:
-                self._unsent -= len(batch)
-                self._changed.notify_all()
         return True
 
     def _hand_over(self, batch: list[Record]) -> None:

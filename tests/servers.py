@@ -86,7 +86,7 @@ def _contained(kind: str) -> str:
     container.start()
     atexit.register(container.stop)
     port = int(container.get_exposed_port(inside))
-    return _ready(
+    return ready(
         kind,
         container.get_container_host_ip().replace("localhost", "127.0.0.1"),
         port,
@@ -98,7 +98,7 @@ def _local(kind: str) -> str:
     return {"postgres": _local_postgres, "redis": _local_redis, "rabbitmq": _local_rabbitmq}[kind]()
 
 
-def _program(name: str, *places: str) -> str:
+def program(name: str, *places: str) -> str:
     for place in places:
         found = sorted(pathlib.Path("/").glob(f"{place.lstrip('/')}/{name}"))
         if found:
@@ -118,7 +118,7 @@ def _folder(owner: str | None) -> pathlib.Path:
     return folder
 
 
-def _as(user: str) -> dict[str, object]:
+def as_user(user: str) -> dict[str, object]:
     """Options that run a program as a user: Postgres will not run as root."""
     if os.getuid() != 0:
         return {}
@@ -130,9 +130,9 @@ def _as(user: str) -> dict[str, object]:
 
 
 def _local_postgres() -> str:
-    initdb, postgres = (_program(name, "/usr/lib/postgresql/*/bin") for name in ("initdb", "postgres"))
+    initdb, postgres = (program(name, "/usr/lib/postgresql/*/bin") for name in ("initdb", "postgres"))
     folder, port = _folder("postgres" if os.getuid() == 0 else None), free_port()
-    run = _as("postgres")
+    run = as_user("postgres")
     done = subprocess.run(
         [initdb, "-D", str(folder / "data"), "-U", "tollway", "--auth=trust", "-E", "UTF8", "--no-sync"],
         capture_output=True, text=True, cwd=folder, timeout=START_SECONDS, check=False, **run,
@@ -140,22 +140,22 @@ def _local_postgres() -> str:
     if done.returncode:
         raise Unavailable(f"initdb: {done.stderr.strip()[-200:]}")
     _start([postgres, "-D", str(folder / "data"), "-p", str(port), "-k", str(folder), "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=200"], folder, signal.SIGINT, **run)  # fmt: skip
-    return _ready("postgres", "127.0.0.1", port, "tollway@")
+    return ready("postgres", "127.0.0.1", port, "tollway@")
 
 
 def _local_redis() -> str:
     folder, port = _folder(None), free_port()
     _start(
-        [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
         folder,
         signal.SIGTERM,
     )
-    return _ready("redis", "127.0.0.1", port, "")
+    return ready("redis", "127.0.0.1", port, "")
 
 
 def _local_rabbitmq() -> str:
-    server = _program("rabbitmq-server", "/usr/lib/rabbitmq/lib/*/sbin", "/usr/lib/rabbitmq/bin")
-    _program("erl")
+    server = program("rabbitmq-server", "/usr/lib/rabbitmq/lib/*/sbin", "/usr/lib/rabbitmq/bin")
+    program("erl")
     folder, port, distribution = _folder(None), free_port(), free_port()
     (folder / "enabled_plugins").write_text("[].")
     environment = {
@@ -172,7 +172,7 @@ def _local_rabbitmq() -> str:
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-setcookie tollway +S 1:1",
     }
     _start([server], folder, signal.SIGTERM, env=environment)
-    return _ready("rabbitmq", "127.0.0.1", port, "")
+    return ready("rabbitmq", "127.0.0.1", port, "")
 
 
 def _start(command: list[str], folder: pathlib.Path, stop: signal.Signals, **options: object) -> None:
@@ -193,7 +193,7 @@ def _start(command: list[str], folder: pathlib.Path, stop: signal.Signals, **opt
     atexit.register(end)
 
 
-def _ready(kind: str, host: str, port: int, user: str) -> str:
+def ready(kind: str, host: str, port: int, user: str) -> str:
     probes: dict[str, Callable[[str, int], bool]] = {
         "postgres": _speaks_postgres,
         "redis": _speaks_redis,

@@ -1,0 +1,1 @@
+"""The crash and fault suite: kills processes and servers under load and proves that the books stay exact."""

@@ -1,0 +1,66 @@
+"""Clients that go on asking, whatever happens to the system behind them."""
+
+import http.client
+import json
+import random
+import threading
+from collections import Counter
+from urllib.parse import urlsplit
+
+from tests.system.stack import ADMIN
+
+MODELS = ("o-ok", "a-ok", "o-slow-20", "a-slow-20", "o-cut", "o-echo")
+
+
+class Load:
+    """A bounded number of threads, each with one request at a time; some leave in the middle of a stream."""
+
+    def __init__(self, url: str, threads: int, seed: int) -> None:
+        self.outcomes: Counter[str] = Counter()
+        self._url = urlsplit(url)
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=(random.Random(seed + number),), daemon=True)
+            for number in range(threads)
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(90)
+
+    def _run(self, dice: random.Random) -> None:
+        while not self._stop.is_set():
+            try:
+                self.outcomes[self._ask(dice)] += 1
+            except (OSError, http.client.HTTPException):
+                self.outcomes["connection lost"] += 1
+                self._stop.wait(0.2)
+
+    def _ask(self, dice: random.Random) -> str:
+        connection = http.client.HTTPConnection(self._url.hostname or "", self._url.port, timeout=60)
+        try:
+            stream, leaves = dice.random() < 0.6, dice.random() < 0.1
+            body = {
+                "model": dice.choice(MODELS),
+                "stream": stream,
+                "messages": [{"role": "user", "content": "x" * dice.randrange(5, 400)}],
+            }
+            headers = {"authorization": f"Bearer {ADMIN}", "content-type": "application/json"}
+            connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+            answer = connection.getresponse()
+            if leaves:
+                answer.read(64)
+                return "left"
+            text = answer.read()
+            if answer.status != 200:
+                if answer.status in (502, 503):
+                    self._stop.wait(0.1)
+                return f"status {answer.status}"
+            return "ok" if not stream or text.rstrip().endswith(b"[DONE]") else "in-stream error"
+        finally:
+            connection.close()

@@ -1,0 +1,88 @@
+"""A request as the tool loop sends it on, round after round: our tools beside the client's, turns appended.
+
+What the client wrote stays byte for byte; only members that must change are spliced.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.gateway.tool_dialect import ToolDialect
+from shared.errors import BadRequest
+from shared.messages.gateway import Call
+from shared.messages.tools import ToolSpec
+from shared.wire.json_text import encode
+from shared.wire.splice import Members
+
+_WITHOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")
+
+
+class Conversation:
+    """The request and what the rounds have added to it."""
+
+    def __init__(self, call: Call, dialect: ToolDialect, tools: Sequence[ToolSpec]) -> None:
+        self._members = Members(call.body)
+        self._dialect = dialect
+        self._client_tools = _items(self._members.raw("tools"))
+        self.client_names = frozenset(_names(self._client_tools, dialect))
+        self.offered = {tool.name: tool for tool in tools if tool.name not in self.client_names}
+        self._messages = (self._members.raw("messages") or b"[]").strip()[1:-1].strip()
+        self.added: list[dict[str, Any]] = []
+        self._free_choice = False
+        if call.dialect == "openai" and self._members.raw("n") not in (None, b"1", b"null"):
+            raise BadRequest("'n' must be 1 with tools that run on the server.", param="n")
+
+    def offer(self, tool: ToolSpec) -> None:
+        """Offer one more tool from the next round on."""
+        if tool.name not in self.client_names:
+            self.offered[tool.name] = tool
+
+    def append(self, *messages: dict[str, Any]) -> None:
+        """A turn of the model, and what its tools answered. From now on no tool is forced upon the model."""
+        self.added += messages
+        self._free_choice = True
+
+    def body(self, *, with_tools: bool = True) -> bytes:
+        """The body for the next round."""
+        replaced: dict[str, bytes] = {}
+        removed: list[str] = []
+        if self.added:
+            items = [self._messages, *(encode(message) for message in self.added)]
+            replaced["messages"] = b"[" + b",".join(item for item in items if item) + b"]"
+        if not with_tools:
+            removed += _WITHOUT_TOOLS
+        else:
+            ours = [encode(self._dialect.offer(tool)) for tool in self.offered.values()]
+            replaced["tools"] = b"[" + b",".join([*self._client_tools, *ours]) + b"]"
+            if self._free_choice and self._forces_a_tool():
+                removed.append("tool_choice")
+        return self._members.spliced(replaced, removed)
+
+    def body_forbidding_tools(self) -> bytes:
+        """The body for a last round, for providers that want the tools named as long as the history has calls."""
+        none: Any = "none" if self._dialect.name == "openai" else {"type": "none"}
+        return Members(self.body()).spliced({"tool_choice": encode(none)})
+
+    def _forces_a_tool(self) -> bool:
+        raw = self._members.raw("tool_choice")
+        if raw is None:
+            return False
+        choice = msgspec.json.decode(raw)
+        kind = choice.get("type") if isinstance(choice, dict) else choice
+        return kind not in ("auto", "none", None)
+
+
+def _items(raw: bytes | None) -> list[bytes]:
+    if raw is None or not raw.startswith(b"["):
+        return []
+    return [bytes(item) for item in msgspec.json.decode(raw, type=list[msgspec.Raw])]
+
+
+def _names(tools: Sequence[bytes], dialect: ToolDialect) -> list[str]:
+    found = []
+    for raw in tools:
+        tool = msgspec.json.decode(raw)
+        if isinstance(tool, dict):
+            found.append(dialect.name_of(tool))
+    return [name for name in found if name]

@@ -1,7 +1,5 @@
 """Generated answers in the shapes of the usage API, the same for the same seed: what the dashboard's fake server says."""
 
-# ruff: noqa: E501 - a row of generated data reads best as one row
-
 import math
 import random
 from typing import Any

@@ -76,7 +76,7 @@ export function command(text, label) {
   return h(
     "div",
     { class: "command" },
-    h("pre", { tabindex: "0", role: "region", "aria-label": label }, h("code", {}, text)),
+    h("pre", { tabindex: "0", role: "group", "aria-label": label }, h("code", {}, text)),
     h(
       "button",
       { type: "button", class: "quiet", click: () => copy(text, t("Copied")), "aria-label": `${t("Copy")}: ${label}` },

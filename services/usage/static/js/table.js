@@ -80,7 +80,7 @@ export function table({ caption, columns, rows, currency, captioned = false, sor
   draw();
   return h(
     "div",
-    { class: "scroller", tabindex: "0", role: "region", "aria-label": caption },
+    { class: "scroller", tabindex: "0", role: "group", "aria-label": caption },
     h("table", {}, h("caption", { class: captioned ? "" : "unseen" }, caption), head, body),
   );
 }

@@ -65,7 +65,7 @@ function priceTable(rows, edit) {
             type: "button",
             class: "quiet",
             click: () => edit(row),
-            "aria-label": t("New price for {model}", { model: row.model }),
+            "aria-label": `${t("New price")}: ${row.model}`,
           },
           t("New price"),
         ),
@@ -195,7 +195,7 @@ function unpriced(rows, edit) {
             type: "button",
             class: "quiet",
             click: () => edit(row),
-            "aria-label": t("New price for {model}", { model: row.model }),
+            "aria-label": `${t("Set a price")}: ${row.model}`,
           },
           t("Set a price"),
         ),
@@ -210,6 +210,7 @@ function unpriced(rows, edit) {
 
 export function mount(main, { who }) {
   const body = h("div", {});
+  const again = (!who || who.role !== "key") && reprice();
   fill(
     main,
     h("header", { class: "screen-head" }, h("h1", { tabindex: "-1" }, t("Prices"))),
@@ -221,6 +222,7 @@ export function mount(main, { who }) {
       ),
     ),
     body,
+    again,
   );
   const load = loader(body, {
     get: (signal) => ask("/api/ai_usage/prices", { signal }),
@@ -261,7 +263,6 @@ export function mount(main, { who }) {
           h("p", { class: "summary" }, count(data.prices.length), ` ${t("rows")}`),
           listed.element,
         ),
-        (!who || who.role !== "key") && reprice(),
       );
     },
   });

@@ -128,7 +128,6 @@ const prices = {
   "Per 1,000 tokens. Rows are dated and never overwritten.": "每千令牌。价格按日期生效，从不覆盖。",
   "Prices in force": "现行价格",
   "New price": "新价格",
-  "New price for {model}": "{model} 的新价格",
   "Add price": "添加价格",
   "Set a price": "设定价格",
   "Cache read": "缓存读取",

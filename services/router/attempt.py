@@ -123,7 +123,7 @@ class Router:
                 continue
             number += 1
             spool = None if call.operation == "count_tokens" else self._spool
-            meter = Meter(spool, call, number, step.target)
+            meter = Meter(spool, call, number, step.target, self._tokenizer)
             attempt = Attempt(call, step.target, provider, key, prepared, meter, self._standing)
             try:
                 await attempt.open()

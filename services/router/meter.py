@@ -1,7 +1,9 @@
 """What an attempt used: noted before the provider is called, while content flows, and exactly once when it is over."""
 
+from collections.abc import Callable
+
 from services.router.catalog import Target
-from services.router.estimate import by_size
+from services.router.estimate import Tokenizer, by_size
 from shared import clock
 from shared.ids import new_id
 from shared.messages.gateway import Call, Spent
@@ -25,17 +27,17 @@ class Meter:
         "_number",
         "_spool",
         "_target",
+        "_tokenizer",
         "event_id",
-        "input_estimate",
         "spent",
         "started_at",
         "ttft_ms",
     )
 
-    def __init__(self, spool: Spool | None, call: Call, number: int, target: Target) -> None:
+    def __init__(self, spool: Spool | None, call: Call, number: int, target: Target, tokenizer: Tokenizer) -> None:
         self.event_id = new_id()
         self.started_at = clock.now()
-        self.input_estimate = by_size(call.body)
+        self._tokenizer = tokenizer
         self.ttft_ms: float | None = None
         self.spent: Spent | None = None
         self._spool = spool
@@ -57,7 +59,7 @@ class Meter:
                 provider=target.provider,
                 model=target.model,
                 requested_model=call.model,
-                input_tokens_estimate=self.input_estimate,
+                input_tokens_estimate=by_size(call.body),
             )
         )
 
@@ -65,6 +67,10 @@ class Meter:
     def elapsed_ms(self) -> float:
         """How long the attempt has been running."""
         return (clock.monotonic() - self._began) * 1000
+
+    def input_tokens(self) -> int:
+        """An estimate of the input, for a provider that never told it."""
+        return self._tokenizer.of_request(self._call.body)
 
     def content(self, progress: Progress) -> None:
         """Content began."""
@@ -119,12 +125,12 @@ class Meter:
 
     def _note(self, progress: Progress, now: float) -> None:
         self._next_progress = now + PROGRESS_EVERY_SECONDS
-        usage, _ = used(progress, self.input_estimate)
+        usage, _ = used(progress, lambda: by_size(self._call.body))
         if self._spool is not None:
             self._spool.progress(AttemptProgress(event_id=self.event_id, usage=usage, ttft_ms=self.ttft_ms))
 
 
-def used(progress: Progress, input_estimate: int) -> tuple[TokenUsage, str]:
+def used(progress: Progress, input_tokens: Callable[[], int]) -> tuple[TokenUsage, str]:
     """What an answer with content used, and how that is known: told by the provider in full, or partly estimated.
 
     Before the end of an answer a provider's count of its output is a beginning, not a total.
@@ -133,7 +139,7 @@ def used(progress: Progress, input_estimate: int) -> tuple[TokenUsage, str]:
     if progress.finished and told.input_tokens is not None and told.output_tokens is not None:
         return told, "provider"
     estimate = TokenUsage(
-        input_tokens=input_estimate if told.input_tokens is None else None,
+        input_tokens=input_tokens() if told.input_tokens is None else None,
         output_tokens=None if progress.finished and told.output_tokens else progress.estimated_output_tokens,
     )
     return told.merge(estimate), "estimated"

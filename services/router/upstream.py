@@ -84,7 +84,7 @@ class Attempt:
         if self.over:
             return
         progress = self.whole.progress if self.whole is not None else self._progress()
-        usage, source = used(progress, self.meter.input_estimate)
+        usage, source = used(progress, self.meter.input_tokens)
         self._close()
         self.meter.end("ok", usage, source, bytes_out=bytes_out)
         # An answer in one piece has no first token; the whole wait is what its client felt.
@@ -96,7 +96,7 @@ class Attempt:
         """The stream failed after content had gone out: nothing is tried again."""
         if self.over:
             return
-        usage, source = used(self._progress(), self.meter.input_estimate)
+        usage, source = used(self._progress(), self.meter.input_tokens)
         self._close()
         self.meter.end("error", usage, source, error=error.message, bytes_out=bytes_out)
         self._standing.failed(self.provider, self.target, self._key, failed(error).failure)
@@ -121,7 +121,7 @@ class Attempt:
         if self.relay is not None:
             progress = self.relay.progress
             begun = progress.started_content
-            usage, source = used(progress, self.meter.input_estimate) if begun else used_before_content(progress)
+            usage, source = used(progress, self.meter.input_tokens) if begun else used_before_content(progress)
         self._close()
         self.meter.end(status, usage, source, error=_LEFT.get(status), bytes_out=bytes_out)
         self._standing.left(self.provider)

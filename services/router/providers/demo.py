@@ -16,6 +16,7 @@ from shared.http_client import Session
 from shared.ids import new_id
 from shared.messages.gateway import Call
 from shared.translate.stream import AnthropicWatcher, OpenAIWatcher
+from shared.wire.dialect import Dialect
 from shared.wire.json_text import decode, encode
 from shared.wire.sse import OPENAI_DONE, encode_object
 
@@ -28,6 +29,8 @@ _GREETING = (
 
 class DemoProvider(Provider):
     """Answers in the dialect it is asked in, so that nothing has to be translated."""
+
+    dialect: Dialect = "openai"
 
     def __init__(self, name: str, config: ProviderConfig, timeouts: Timeouts, session: Session) -> None:
         super().__init__(name, config, timeouts, session)

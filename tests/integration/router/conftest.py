@@ -50,7 +50,8 @@ class Bench:
             },
         }
         for name, section in sections.items():
-            base[name] = {**base.get(name, {}), **section} if isinstance(section, dict) else section
+            merged = isinstance(section, dict) and name != "models"
+            base[name] = {**base.get(name, {}), **section} if merged else section
         return Config.model_validate(base)
 
     def configure(self, models: dict[str, str | list[str]] | None = None, **sections: Any) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from services.gateway.exchange import Exchange, Floor, headers_of
+from services.gateway.exchange import Exchange, Floor, dialect_of
 from services.gateway.routes.forward import Forwarder
 from shared.config import Config, LiveConfig
-from shared.errors import NotFound, TollwayError
+from shared.errors import TollwayError
 from shared.health import App, Receive, Scope, Send
 from shared.messages.gateway import Dialect
 
@@ -65,10 +65,6 @@ class Edge:
         else:
             await self._rest(scope, receive, send)
 
-    async def not_found(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """An unknown path, told in the dialect of whoever asks."""
-        await self._refuse(scope, receive, send, None, NotFound(f"There is nothing at {scope['path'][:200]}."))
-
     async def _refuse(
         self, scope: Scope, receive: Receive, send: Send, dialect: Dialect | None, error: TollwayError
     ) -> None:
@@ -93,13 +89,6 @@ def chat_paths(config: Config) -> list[str]:
 
 def _tidy(prefix: str) -> str:
     return prefix.rstrip("/")
-
-
-def dialect_of(scope: Scope) -> Dialect:
-    """Whose language a request to an odd place probably speaks."""
-    if "/messages" in scope["path"] or "anthropic-version" in headers_of(scope):
-        return "anthropic"
-    return "openai"
 
 
 def _not_allowed(methods: Iterable[str]) -> TollwayError:

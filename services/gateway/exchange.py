@@ -242,5 +242,12 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return found
 
 
+def dialect_of(scope: Scope) -> Dialect:
+    """Whose language a request to an odd place probably speaks."""
+    if "/messages" in scope["path"] or "anthropic-version" in headers_of(scope):
+        return "anthropic"
+    return "openai"
+
+
 def _without_ours(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() not in _OURS}

@@ -32,8 +32,8 @@ class Guarded:
         async def marked(message: Any) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
-                own = (b"x-request-id", exchange.request_id.encode())
-                message = {**message, "headers": [*message["headers"], own]}
+                others = [(name, value) for name, value in message["headers"] if name != b"x-request-id"]
+                message = {**message, "headers": [*others, (b"x-request-id", exchange.request_id.encode())]}
             await send(message)
 
         async def work(exchange: Exchange) -> None:

@@ -6,6 +6,11 @@ from typing import Any
 
 Document = dict[str, Any]
 
+
+def _list_of(items: Document) -> Document:
+    return {"type": "array", "minItems": 1, "items": items}
+
+
 _NAME: Document = {"type": "string", "minLength": 1, "maxLength": 256}
 _LABEL: Document = {"type": ["string", "null"], "maxLength": 256}
 _COUNT: Document = {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000}
@@ -64,7 +69,7 @@ _SCHEMAS: Document = {
         "required": ["model", "messages"],
         "properties": {
             "model": _NAME,
-            "messages": {"type": "array", "minItems": 1, "items": _OPENAI_MESSAGE},
+            "messages": _list_of(_OPENAI_MESSAGE),
             "stream": {"type": ["boolean", "null"]},
             "stream_options": {"type": ["object", "null"], "properties": {"include_usage": {"type": ["boolean", "null"]}}},
             "max_tokens": _COUNT,
@@ -82,7 +87,7 @@ _SCHEMAS: Document = {
         "required": ["model", "messages", "max_tokens"],
         "properties": {
             "model": _NAME,
-            "messages": {"type": "array", "minItems": 1, "items": _ANTHROPIC_MESSAGE},
+            "messages": _list_of(_ANTHROPIC_MESSAGE),
             "max_tokens": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
             "stream": {"type": ["boolean", "null"]},
             **_OWN,
@@ -91,7 +96,7 @@ _SCHEMAS: Document = {
     "CountRequest": {
         "type": "object",
         "required": ["model", "messages"],
-        "properties": {"model": _NAME, "messages": {"type": "array", "minItems": 1, "items": _ANTHROPIC_MESSAGE}, **_OWN},
+        "properties": {"model": _NAME, "messages": _list_of(_ANTHROPIC_MESSAGE), **_OWN},
     },
     "Message": {
         "type": "object",
@@ -104,7 +109,7 @@ _SCHEMAS: Document = {
         "required": ["model", "input"],
         "properties": {
             "model": _NAME,
-            "input": {"anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
+            "input": {"anyOf": [{"type": "string", "minLength": 1}, _list_of({"type": "string"})]},
             **_OWN,
         },
     },
@@ -119,6 +124,36 @@ _SCHEMAS: Document = {
         "required": ["data"],
         "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}},
     },
+    "ModelConfig": {
+        "type": ["object", "null"],
+        "properties": {
+            "model_name": {"type": ["string", "null"], "maxLength": 256},
+            "temperature": {"type": ["number", "null"], "minimum": 0, "maximum": 2},
+            "max_tokens": _COUNT,
+        },
+    },
+    "ChatTurn": {
+        "type": "object",
+        "required": ["session_id", "content"],
+        "properties": {
+            "session_id": _NAME,
+            "content": {"type": "string", "minLength": 1},
+            "model_config": {"$ref": "#/components/schemas/ModelConfig"},
+        },
+    },
+    "DirectTurn": {
+        "type": "object",
+        "required": ["session_id", "messages"],
+        "properties": {
+            "session_id": _NAME,
+            "messages": _list_of(_OPENAI_MESSAGE),
+            "model_config": {"$ref": "#/components/schemas/ModelConfig"},
+        },
+    },
+    "Abort": {"type": "object", "properties": {"session_id": _NAME, "request_id": _NAME}, "minProperties": 1},
+    "Aborted": {"type": "object", "required": ["aborted"], "properties": {"aborted": {"type": "boolean"}}},
+    "Tools": {"type": "object", "required": ["tools"], "properties": {"tools": {"type": "array"}}},
+    "Servers": {"type": "object", "required": ["servers"], "properties": {"servers": {"type": "array"}}},
     "Ready": {"type": "object", "required": ["ready", "checks"], "properties": {"ready": {"type": "boolean"}}},
     "Health": {"type": "object", "required": ["status", "config"], "properties": {"status": {"type": "string"}}},
 }  # fmt: skip
@@ -160,8 +195,8 @@ def _refusals(*statuses: str) -> Document:
     return dict.fromkeys(statuses, told)
 
 
-def _call(name: str, summary: str, tag: str, request: str, answer: str, *, streams: bool) -> Document:
-    content: Document = {"application/json": _json(answer)}
+def _call(name: str, summary: str, tag: str, request: str, answer: str | None, *, streams: bool) -> Document:
+    content: Document = {"application/json": _json(answer)} if answer else {}
     if streams:
         content["text/event-stream"] = {"schema": {"type": "string"}}
     return {
@@ -205,6 +240,17 @@ _VERSION: Document = {
 _MODEL_ID: Document = {"name": "model_id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
 
+def _chat_surface() -> Document:
+    stream = "Chat events: chunk, tool_call, tool_stream_chunk, tool_result, then complete or error"
+    return {
+        "/api/chat/stream": _call("chat_stream", stream, "chat", "ChatTurn", None, streams=True),
+        "/api/chat/stream/direct": _call("chat_direct", stream, "chat", "DirectTurn", None, streams=True),
+        "/api/chat/abort": _call("chat_abort", "Stop the running answer", "chat", "Abort", "Aborted", streams=False),
+        "/api/tools": _read("tools", "Tools this key may use", "Tools", [], "403"),
+        "/api/servers": _read("servers", "Where tools come from", "Servers", [], "403"),
+    }
+
+
 def described(chat_paths: list[str]) -> Document:
     """All hot doors; chat completions at the paths in force."""
     paths: Document = {}
@@ -223,6 +269,7 @@ def described(chat_paths: list[str]) -> Document:
         )
         paths[f"{base}/models"] = _read(f"models{mark}", "Models this key may use", "Models", [_VERSION], "400")
         paths[f"{base}/models/{{model_id}}"] = _read(f"model{mark}", "One model", "Model", [_MODEL_ID, _VERSION], "404")
+    paths |= _chat_surface()
     unready = {"503": {"description": "Not ready", "content": {"application/json": _json("Ready")}}}
     paths["/health"] = _open("health", "The process", "application/json", {"$ref": "#/components/schemas/Health"})
     paths["/ready"] = _open(

@@ -43,7 +43,7 @@ _count = msgspec.json.Decoder(int | None)
 _stream_options = msgspec.json.Decoder(_StreamOptions | None)
 _own = msgspec.json.Decoder(Own | None)
 _text = msgspec.json.Decoder(str | None)
-_input = msgspec.json.Decoder(str | list[str] | list[int] | list[list[int]])
+_input = msgspec.json.Decoder(str | list[str | int | list[int]])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,10 +10,12 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from services.gateway import refusal
+from services.gateway.exchange import dialect_of
 from services.gateway.openapi import ApiDocument
 from shared import ids
 from shared.errors import BadRequest, Internal, NotFound, TollwayError, Unprocessable
 from shared.health import VERSION
+from shared.messages.gateway import Dialect
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +32,7 @@ def make_app() -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        strict_content_type=False,
     )
     app.add_exception_handler(TollwayError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_invalid)
@@ -55,9 +58,12 @@ def add_documents(app: FastAPI, document: ApiDocument) -> None:
     app.add_api_route("/docs", docs, methods=["GET", "HEAD"], include_in_schema=False)
 
 
-def _response(error: TollwayError, status: int | None = None, headers: dict[str, str] | None = None) -> JSONResponse:
-    body = refusal.told(error, "openai", ids.request_id())
-    return JSONResponse(body, status or error.status, {**refusal.headers_of(error), **(headers or {})})
+def _response(
+    error: TollwayError, status: int | None = None, headers: dict[str, str] | None = None, dialect: Dialect = "openai"
+) -> JSONResponse:
+    request_id = ids.request_id()
+    told = refusal.headers_of(error) | (headers or {}) | {"x-request-id": request_id}
+    return JSONResponse(refusal.told(error, dialect, request_id), status or error.status, told)
 
 
 async def _on_ours(_: Request, error: Exception) -> JSONResponse:
@@ -74,11 +80,13 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     return _response(Unprocessable(f"'{place or 'body'}': {first['msg']}", param=place or None))
 
 
-async def _on_http(_: Request, error: Exception) -> JSONResponse:
+async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 -- registered for this class alone
     kind = _KINDS.get(error.status_code, BadRequest)
     told = kind(str(error.detail), code="method_not_allowed" if error.status_code == 405 else None)
-    return _response(told, error.status_code, dict(error.headers or {}))
+    if error.status_code == 404:
+        told = NotFound(f"There is nothing at {request.url.path[:200]}.")
+    return _response(told, error.status_code, dict(error.headers or {}), dialect_of(request.scope))
 
 
 async def _on_anything(_: Request, error: Exception) -> JSONResponse:

@@ -1,0 +1,323 @@
+"""The hot doors: who comes in, what is refused, and how the answer leaves."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.gateway import ADMIN, Gateway, ScriptedAnswer, opened
+
+CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+
+
+async def test_a_chat_completion_passes_through(gateway: Gateway) -> None:
+    answer = await gateway.chat()
+    assert answer.status == 200
+    assert answer.json()["choices"][0]["message"]["content"] == "hello there"
+    assert answer.headers["x-request-id"].startswith("req_")
+    assert answer.headers["x-tollway-model"] == "m"
+    assert answer.headers["x-tollway-attempts"] == "1"
+
+
+async def test_a_message_passes_through_and_has_its_dialects_request_id(gateway: Gateway) -> None:
+    answer = await gateway.messages()
+    assert answer.json()["content"][0]["text"] == "hello there"
+    assert answer.headers["request-id"] == answer.headers["x-request-id"]
+
+
+async def test_a_stream_keeps_its_bytes_and_is_not_buffered_by_proxies(gateway: Gateway) -> None:
+    answer = await gateway.chat(stream=True)
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    assert answer.headers["x-accel-buffering"] == "no"
+    assert answer.body.endswith(b"data: [DONE]\n\n")
+    assert gateway.router.calls[0].stream
+
+
+async def test_unknown_fields_and_numbers_travel_untouched_and_ours_do_not(gateway: Gateway) -> None:
+    body = (
+        b'{"model":"m","messages":[{"role":"user","content":"hi","x":1.10}],"seed":-9007199254740991,'
+        b'"big":12345678901234567890123,"session_id":"s","user_id":"u","tollway":{"function":"f"},"odd":1E-7}'
+    )
+    assert (await gateway.ask("/v1/chat/completions", body)).status == 200
+    sent = gateway.router.calls[0]
+    assert sent.body == (
+        b'{"model":"m","messages":[{"role":"user","content":"hi","x":1.10}],"seed":-9007199254740991,'
+        b'"big":12345678901234567890123,"odd":1E-7}'
+    )
+    assert (sent.named.session_id, sent.named.user_id, sent.named.function) == ("s", "u", "f")
+
+
+async def test_labels_also_come_by_header(gateway: Gateway) -> None:
+    headers = {"x_tollway_user": "u", "x_tollway_function": "f", "x_tollway_anchor": "a", "x_tollway_session": "s"}
+    await gateway.ask("/v1/chat/completions", CHAT, **headers)
+    named = gateway.router.calls[0].named
+    assert (named.user_id, named.function, named.anchor_id, named.session_id) == ("u", "f", "a", "s")
+
+
+@pytest.mark.parametrize(
+    ("fields", "headers", "label"),
+    [
+        ({"metadata": {"user_id": '{"device_id":"d","session_id":"abc"}'}}, {}, "abc"),
+        (
+            {"metadata": {"user_id": "user_1_session_0b4b0b4b-0b4b-0b4b-0b4b-0b4b0b4b0b4b"}},
+            {},
+            "0b4b0b4b-0b4b-0b4b-0b4b-0b4b0b4b0b4b",
+        ),
+        ({"prompt_cache_key": "pk"}, {}, "pk"),
+        ({"prompt_cache_key": "pk"}, {"x_claude_code_session_id": "cc"}, "cc"),
+    ],
+)
+async def test_a_clients_own_marks_label_usage_and_keep_no_history(
+    gateway: Gateway, fields: dict[str, object], headers: dict[str, str], label: str
+) -> None:
+    for _ in range(2):
+        answer = await gateway.ask("/v1/messages", {**CHAT, "max_tokens": 5, **fields}, **headers)
+    assert gateway.router.calls[1].named.session_id == label
+    assert len(json.loads(gateway.router.calls[1].body)["messages"]) == 1
+    assert "x-tollway-session" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (b"", None),
+        (b"[]", None),
+        (b"3", None),
+        (b"{", None),
+        (b'{"model":"m","messages":[{"role":"user","content":"\xff"}]}', None),
+        (b'{"model":"m","messages":[{"role":"user","content":"\\ud800"}]}', None),
+        (b'{"model":"m","messages":[{"role":"user","content":NaN}]}', None),
+        (b'{"model":"m","messages":[{"role":"user","content":"x"}],"a":' + b"[" * 250 + b"]" * 250 + b"}", None),
+        (b'{"model":"m","messages":[{"role":"user","content":"x"}],"a":' + b"[" * 9999 + b"]" * 9999 + b"}", None),
+        (b'{"model":"m","model":"n","messages":[{"role":"user","content":"x"}]}', "model"),
+        (b'{"model":"m","messages":[{"role":"user"}],"tollway":{"function":"a","function":"b"}}', "tollway.function"),
+        ({"messages": CHAT["messages"]}, "model"),
+        ({**CHAT, "model": 3}, "model"),
+        ({**CHAT, "model": ""}, "model"),
+        ({"model": "m"}, "messages"),
+        ({**CHAT, "messages": []}, "messages"),
+        ({**CHAT, "messages": "hi"}, "messages"),
+        ({**CHAT, "messages": ["hi"]}, "messages[0]"),
+        ({**CHAT, "messages": [{"role": 1}]}, "messages[0].role"),
+        ({**CHAT, "stream": "yes"}, "stream"),
+        ({**CHAT, "session_id": 5}, "session_id"),
+        ({**CHAT, "session_id": "x" * 300}, "session_id"),
+        ({**CHAT, "tollway": []}, "tollway"),
+        ({**CHAT, "max_tokens": "many"}, "max_tokens"),
+    ],
+)
+async def test_bad_input_is_400_and_names_the_field(gateway: Gateway, body: object, param: str | None) -> None:
+    answer = await gateway.ask("/v1/chat/completions", body)
+    assert answer.status == 400, answer.body
+    error = answer.json()["error"]
+    assert error["message"]
+    assert error["param"] == param
+    assert error["type"] == "invalid_request_error"
+    assert not gateway.router.calls
+
+
+async def test_messages_refuse_in_their_own_shape(gateway: Gateway) -> None:
+    answer = await gateway.ask("/v1/messages", CHAT)
+    assert answer.status == 400
+    told = answer.json()
+    assert told["type"] == "error"
+    assert told["error"]["type"] == "invalid_request_error"
+    assert "max_tokens" in told["error"]["message"]
+    assert told["request_id"] == answer.headers["request-id"]
+
+
+@pytest.mark.parametrize("doubled", [False, True])
+async def test_depth_200_is_taken(gateway: Gateway, doubled: bool) -> None:
+    deep = b"[" * 199 + b"]" * 199
+    body = (
+        b'{"model":"m","messages":[{"role":"user","content":"[[[{{{"}],"a":' + deep + (b',"b":' + deep) * doubled + b"}"
+    )
+    assert (await gateway.ask("/v1/chat/completions", body)).status == 200
+
+
+async def test_a_body_over_the_bound_is_413_without_being_kept(gateway: Gateway) -> None:
+    answer = await gateway.ask("/v1/chat/completions", b"{", content_length=str(33 << 20))
+    assert answer.status == 413
+    answer = await gateway.visit("POST", "/v1/messages", [b"x" * (1 << 20)] * 40).done()
+    assert answer.status == 413
+    assert answer.json()["error"]["type"] == "request_too_large"
+
+
+async def test_an_encoded_body_is_415(gateway: Gateway) -> None:
+    assert (await gateway.ask("/v1/chat/completions", CHAT, content_encoding="gzip")).status == 415
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v1/chat/completions", 405),
+        ("POST", "/v1/models", 405),
+        ("POST", "/v1/chat/completions/", 404),
+        ("POST", "//v1/chat/completions", 404),
+        ("GET", "/v1/nothing", 404),
+        ("POST", "/v1/messages/", 404),
+        ("PUT", "/v1/messages", 405),
+    ],
+)
+async def test_odd_paths_and_methods_are_refused_in_the_dialect(
+    gateway: Gateway, method: str, path: str, status: int
+) -> None:
+    answer = await gateway.ask(path, method=method)
+    assert answer.status == status
+    told = answer.json()
+    assert ("type" in told) == ("messages" in path)
+    assert told["error"]["message"]
+
+
+async def test_models_come_in_both_shapes(gateway: Gateway) -> None:
+    openai = (await gateway.get("/v1/models")).json()
+    assert openai["object"] == "list"
+    assert [model["id"] for model in openai["data"]] == ["m", "other", "org/model:tag"]
+    page = (await gateway.get("/api/v1/models?limit=2", anthropic_version="2023-06-01")).json()
+    assert [model["id"] for model in page["data"]] == ["m", "other"]
+    assert page["has_more"]
+    rest = (await gateway.get("/v1/models?limit=2&after_id=other", anthropic_version="2023-06-01")).json()
+    assert (rest["first_id"], rest["last_id"], rest["has_more"]) == ("org/model:tag", "org/model:tag", False)
+    assert (await gateway.get("/v1/models?limit=0", anthropic_version="2023-06-01")).status == 400
+
+
+async def test_a_model_with_a_slash_and_a_colon_is_found(gateway: Gateway) -> None:
+    assert (await gateway.get("/v1/models/org/model:tag")).json()["id"] == "org/model:tag"
+    missing = await gateway.get("/v1/models/nobody")
+    assert missing.status == 404
+    assert missing.json()["error"]["code"] == "model_not_found"
+
+
+async def test_a_provider_error_before_the_first_byte_keeps_status_and_bytes(gateway: Gateway) -> None:
+    body = b'{"error": {"message":"scripted",  "type":"x"}}'
+    headers = {"content-type": "application/json", "retry-after": "2"}
+    gateway.router.script = lambda _: ScriptedAnswer(429, headers, [body])
+    answer = await gateway.chat(stream=True)
+    assert (answer.status, answer.body, answer.headers["retry-after"]) == (429, body, "2")
+
+
+async def test_keep_alives_open_a_silent_stream_and_later_failures_are_events(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        gateway.router.hold = asyncio.Event()
+        gateway.router.script = lambda _: ScriptedAnswer(
+            503, {"content-type": "application/json"}, [b'{"error":{"message":"late","type":"x"}}']
+        )
+        _shorten(gateway)
+        visit = gateway.visit("POST", "/v1/chat/completions", {**CHAT, "stream": True})
+        await visit.until(lambda response: response.body.count(b": ping\n\n") >= 2)
+        assert visit.response.status == 200
+        gateway.router.hold.set()
+        answer = await visit.done()
+        last = answer.body.rstrip().rsplit(b"\n\n", 1)[-1]
+        assert json.loads(last.removeprefix(b"data: "))["error"]["message"] == "late"
+        assert b"[DONE]" not in answer.body
+
+
+async def test_keep_alives_of_messages_are_pings_and_never_cut_an_event(tmp_path: Path) -> None:
+    async with opened(tmp_path) as gateway:
+        gate = asyncio.Event()
+        half = [b'event: content_block_delta\ndata: {"type":', b'"content_block_delta"}\n\n']
+        gateway.router.script = lambda _: ScriptedAnswer(200, {"content-type": "text/event-stream"}, half, gate=gate)
+        _shorten(gateway)
+        visit = gateway.visit("POST", "/v1/messages", {**CHAT, "max_tokens": 5, "stream": True})
+        await visit.until(lambda response: bool(response.body))
+        with pytest.raises(TimeoutError):
+            await visit.until(lambda response: b"ping" in response.body, seconds=0.5)
+        gate.set()
+        assert (await visit.done()).body == b"".join(half)
+
+
+def _shorten(gateway: Gateway) -> None:
+    floor = gateway.part.http._floor
+    floor.keep_alive_seconds = 0.05
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_leaving_before_the_first_byte_cancels_the_call(gateway: Gateway, stream: bool) -> None:
+    gateway.router.hold = asyncio.Event()
+    visit = gateway.visit("POST", "/v1/chat/completions", {**CHAT, "stream": stream})
+    await gateway.router.called.wait()
+    visit.leave()
+    async with asyncio.timeout(1):
+        await gateway.router.cancelled.wait()
+        await visit.task
+    assert visit.response.status == 0
+
+
+async def test_leaving_in_the_middle_closes_the_answer(gateway: Gateway) -> None:
+    gateway.router.script = lambda call: _gated(gateway, call)
+    visit = gateway.visit("POST", "/v1/chat/completions", {**CHAT, "stream": True})
+    await visit.until(lambda response: bool(response.body))
+    visit.leave()
+    await visit.done(1)
+    assert gateway.router.answers[0].closed == "aborted"
+    assert not visit.response.complete
+
+
+def _gated(gateway: Gateway, call: object) -> ScriptedAnswer:
+    answer = gateway.router.plain(call)  # type: ignore[arg-type]
+    answer.gate = asyncio.Event()
+    return answer
+
+
+async def test_past_the_drain_deadline_a_stream_ends_with_an_error(gateway: Gateway) -> None:
+    gateway.router.script = lambda call: _gated(gateway, call)
+    visit = gateway.visit("POST", "/v1/chat/completions", {**CHAT, "stream": True})
+    await visit.until(lambda response: bool(response.body))
+    gateway.resources.lifecycle.expired.set()
+    answer = await visit.done(2)
+    assert gateway.router.answers[0].closed == "interrupted"
+    assert answer.complete
+    assert b"[DONE]" not in answer.body
+    assert b'"draining"' in answer.body
+
+
+async def test_a_failure_of_ours_is_500_with_its_request_id(gateway: Gateway) -> None:
+    gateway.router.script = lambda _: RuntimeError("boom")
+    answer = await gateway.chat()
+    assert answer.status == 500
+    assert answer.headers["x-request-id"] in answer.json()["error"]["message"]
+    assert "boom" not in answer.body.decode()
+
+
+async def test_chat_paths_change_while_running(gateway: Gateway) -> None:
+    assert (await gateway.ask("/my/chat", CHAT)).status == 404
+    config = gateway.resources.config
+    paths = {"prefix": ["/proxy/"], "append": ["/my/chat"]}
+    config.replace(config.current.model_validate({"chat_paths": paths}))
+    for path in ("/my/chat", "/proxy/v1/chat/completions", "/v1/chat/completions"):
+        assert (await gateway.ask(path, CHAT)).status == 200
+    config.replace(config.current.model_validate({"chat_paths": {"replace": ["/only"]}}))
+    assert (await gateway.ask("/only", CHAT)).status == 200
+    assert (await gateway.ask("/v1/chat/completions", CHAT)).status == 404
+
+
+async def test_forwarded_surfaces_are_told_who_asks_and_nothing_the_client_claims(gateway: Gateway) -> None:
+    claimed = {"x_tollway_key_id": "other", "x_tollway_admin": "1", "x_tollway_internal": "guess"}
+    assert (await gateway.get("/api/ai_usage/stats/current", **claimed)).status == 401
+    seen = (await gateway.get("/api/ai_usage/stats/current", authorization=f"Bearer {ADMIN}", **claimed)).json()
+    assert seen["headers"]["x-tollway-admin"] == "1"
+    assert "x-tollway-key-id" not in seen["headers"]
+    assert "authorization" not in seen["headers"]
+    key_id, secret = await gateway.make_key()
+    seen = (await gateway.get("/api/ai_usage/stats/current", authorization=f"Bearer {secret}", **claimed)).json()
+    assert seen["headers"]["x-tollway-key-id"] == key_id
+    assert "x-tollway-admin" not in seen["headers"]
+    assert (await gateway.get("/static/ai_usage_monitor.html")).status == 200
+
+
+async def test_the_document_describes_every_door(gateway: Gateway) -> None:
+    document = (await gateway.get("/openapi.json")).json()
+    for path in (
+        "/v1/chat/completions",
+        "/v1/messages",
+        "/v1/models/{model_id}",
+        "/admin/keys",
+        "/health",
+        "/api/tools",
+    ):
+        assert path in document["paths"], path
+    assert (await gateway.get("/docs")).status == 200
+    assert (await gateway.get("/")).status == 200
+    assert (await gateway.ask("/", method="HEAD")).status == 200

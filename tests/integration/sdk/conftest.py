@@ -1,5 +1,6 @@
 """Examples and programs run against a small Tollway in the documented shapes, each in a folder of its own."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def records(tmp_path, monkeypatch):
     for name in ("TOLLWAY_URL", "TOLLWAY_ADMIN_TOKEN", "TOLLWAY_API_KEY", "TOLLWAY_USAGE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "records" / "ai_usage"
+    yield tmp_path / "records" / "ai_usage"
+    importlib.import_module("tollway.usage.book").close_monitors()
 
 
 @pytest.fixture
@@ -32,4 +34,6 @@ def as_client(tollway_server, monkeypatch):
     """The environment of a program that books at the server."""
     monkeypatch.setenv("TOLLWAY_URL", tollway_server.url)
     monkeypatch.setenv("TOLLWAY_ADMIN_TOKEN", tollway_server.token)
-    return tollway_server
+    yield tollway_server
+    # while there is still a server to take what is left
+    importlib.import_module("tollway.usage.book").close_monitors()

@@ -108,7 +108,7 @@ class FakeTollway:
         with self.received:
             self.batches.append(len(events))
             new = [event for event in events if event["event_id"] not in self.records]
-            self.records.update({event["event_id"]: event for event in new})
+            self.records.update({event["event_id"]: priced(event) for event in new})
             self.received.notify_all()
         ids = [event["event_id"] for event in events]
         return {"accepted": len(new), "duplicates": len(events) - len(new), "event_ids": ids}
@@ -213,6 +213,15 @@ class FakeTollway:
     async def _delete(self, job_id: str):
         self.jobs.pop(job_id, None)
         return Response(status_code=204)
+
+
+def priced(event):
+    """The ledger prices what comes without a cost."""
+    prices = {"qwen-plus": (0.0004, 0.002), "qwen-turbo": (0.0003, 0.0006), "qwen-max": (0.02, 0.06)}
+    if event["cost"] is None and event["model"] in prices:
+        read, written = prices[event["model"]]
+        event["cost"] = round((event["input_tokens"] * read + event["output_tokens"] * written) / 1000, 9)
+    return event
 
 
 def sums(records):

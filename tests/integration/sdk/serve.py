@@ -10,7 +10,9 @@ class Served:
     """`with Served(app) as served: … served.url`."""
 
     def __init__(self, app):
-        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="on")
+        config = uvicorn.Config(
+            app, host="127.0.0.1", port=0, log_level="warning", lifespan="on", timeout_graceful_shutdown=1
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self.port = 0
@@ -31,5 +33,4 @@ class Served:
 
     def __exit__(self, *exc):
         self._server.should_exit = True
-        self._server.force_exit = True
         self._thread.join(10)

@@ -1,5 +1,6 @@
 """The library is tested from its source folder; every test has its own records and no environment of ours."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -16,4 +17,5 @@ def records(tmp_path, monkeypatch):
     for name in ("TOLLWAY_URL", "TOLLWAY_ADMIN_TOKEN", "TOLLWAY_API_KEY", "TOLLWAY_USAGE_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
-    return tmp_path / "records" / "ai_usage"
+    yield tmp_path / "records" / "ai_usage"
+    importlib.import_module("tollway.usage.book").close_monitors()

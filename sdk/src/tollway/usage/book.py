@@ -40,8 +40,8 @@ def get_usage_monitor() -> UsageMonitor:
 @atexit.register
 def close_monitors() -> None:
     """At the end of the program: one last try for everything that is not stored yet."""
-    for monitor in list(_monitors.values()):
-        monitor.close()
+    while _monitors:
+        _monitors.popitem()[1].close()
 
 
 def record_ai_usage(  # noqa: PLR0913 - the seed's own signature

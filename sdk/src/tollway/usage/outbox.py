@@ -177,8 +177,10 @@ class Outbox:
             if len(batch) == 1:
                 self._set_aside(batch[0], refusal)
                 return
-            for record in batch:
-                self._hand_over([record])
+            # one bad record refuses them all, so the good ones are found by halving
+            middle = len(batch) // 2
+            self._hand_over(batch[:middle])
+            self._hand_over(batch[middle:])
 
     def _set_aside(self, record: Record, refusal: RefusedError) -> None:
         path = self.directory / "refused.jsonl"

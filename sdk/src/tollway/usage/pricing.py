@@ -47,6 +47,11 @@ class ModelPricing:
         return None
 
     @classmethod
+    def is_custom(cls, model: str) -> bool:
+        """Whether the program itself set the price of a model."""
+        return model in cls.CUSTOM_PRICING or _ignoring_case(cls.CUSTOM_PRICING, model) is not None
+
+    @classmethod
     def display_name(cls, model: str) -> str:
         """The name to show for a model."""
         price = cls.find(model)

@@ -39,6 +39,9 @@ class ServerUsageMonitor(UsageMonitor):
         return self._clients.setdefault(os.getpid(), TollwayClient(self.url, self._key, timeout=10.0))
 
     def _store(self, record: Record) -> None:
+        # the server has its own prices; only what the program itself set is told
+        if not self.pricing.is_custom(record["model"]):
+            record = {**record, "cost": None, "currency": None}
         self._outbox.put(record)
 
     def _deliver(self, records: list[Record]) -> None:
@@ -51,6 +54,9 @@ class ServerUsageMonitor(UsageMonitor):
     def close(self) -> None:
         super().close()
         self._outbox.close()
+        client = self._clients.pop(os.getpid(), None)
+        if client is not None:
+            client.close()
 
     def get_current_stats(self) -> Figures:
         figures = self._ask(ask.figures("stats/current"))

@@ -1,0 +1,81 @@
+"""A thousand sessions at once: nothing leaks from one to another, and memory stays flat."""
+
+import asyncio
+import gc
+import json
+import threading
+import tracemalloc
+
+import httpx2
+from tollway.agent import BaseAgent
+from tollway.server import APIPublisherConfig, OpenAIRequest, publish_agent_api
+
+
+class Rememberer(BaseAgent):
+    """Tells what it was told in this session, and what this very instance was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = []
+        self.state = {"lock": threading.Lock(), "seen": []}
+
+    async def run(self, request: OpenAIRequest):
+        query = request.get_user_query()
+        self.asked.append(query)
+        self.state["seen"].append(query)
+        self.memory.add_user(query)
+        await asyncio.sleep(0)
+        said = [message["content"] for message in self.memory.build_history()]
+        told = {"memory": said, "asked": self.asked, "seen": self.state["seen"]}
+        await self.stream.send("text", json.dumps(told))
+        await self.stream.stop()
+
+
+def text_of(response, *, streamed):
+    if not streamed:
+        return response.json()["choices"][0]["message"]["content"]
+    frames = [json.loads(line[6:]) for line in response.text.splitlines() if line.startswith("data: {")]
+    return "".join(frame["choices"][0]["delta"]["content"] for frame in frames)
+
+
+async def converse(http, number, turn):
+    said, streamed = f"{number}/{turn}", number % 2 == 0
+    body = {"messages": [{"role": "user", "content": said}], "session_id": f"s{number}", "stream": streamed}
+    response = await http.post("/alphadata/chat/completions", json=body)
+    told = json.loads(text_of(response, streamed=streamed))
+    assert told["asked"] == [said]
+    assert told["seen"] == [said]
+    assert told["memory"] == [f"{number}/{past}" for past in range(turn + 1)]
+
+
+async def round_of(http, turn):
+    await asyncio.gather(*(converse(http, number, turn) for number in range(1000)))
+
+
+async def test_a_thousand_concurrent_sessions_leak_nothing_and_memory_stays_flat():
+    app = publish_agent_api(Rememberer(), "run", APIPublisherConfig(max_memory_items=1000))
+    pool = app.state.memory_pool
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://agent") as http:
+        for turn in range(2):
+            await round_of(http, turn)
+        assert pool.size == 1000
+        sizes = []
+        tracemalloc.start(1)
+        for _ in range(2):
+            pool._kept.clear()
+            await round_of(http, 0)
+            gc.collect()
+            sizes.append(tracemalloc.get_traced_memory()[0])
+        tracemalloc.stop()
+    print(f"traced after each thousand sessions: {[size // 1024 for size in sizes]} KiB")
+    assert sizes[1] - sizes[0] < 512 * 1024
+
+
+async def test_beyond_the_bound_the_least_recently_used_sessions_go():
+    app = publish_agent_api(Rememberer(), "run", APIPublisherConfig(max_memory_items=50))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://agent") as http:
+        for number in range(60):
+            await converse(http, number, 0)
+        assert app.state.memory_pool.size == 50
+        await converse(http, 59, 1)
+        await converse(http, 0, 0)

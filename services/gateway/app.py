@@ -7,10 +7,11 @@ from fastapi import FastAPI
 
 from services.gateway.answer import Desk
 from services.gateway.auth import Doorkeeper
+from services.gateway.chat_running import RunningChats
 from services.gateway.edge import BASES, Door, Edge, chat_paths
 from services.gateway.endpoint import ModelEndpoint
 from services.gateway.exchange import Floor
-from services.gateway.guard import Guarded, Rendered
+from services.gateway.guard import Guarded
 from services.gateway.key_desk import KeyDesk
 from services.gateway.keys import KeyRing
 from services.gateway.limits import Limiter
@@ -61,6 +62,7 @@ async def compose(
         tool_loop=ToolLoop(answering, tools=tools, resources=resources),
     )
     floor = Floor(resources.tasks)
+    chats = RunningChats(resources.bus, cache, resources.tasks)
     rest = make_app()
     rest.include_router(admin_routes(doorkeeper, KeyDesk(store, ring), answering))
     forwarder = Forwarder(doorkeeper=doorkeeper, floor=floor, peers=peers, lifecycle=resources.lifecycle)
@@ -69,7 +71,7 @@ async def compose(
     edge = Edge(
         floor=floor,
         chat=ModelEndpoint(desk, floor, "openai", "chat"),
-        doors=_doors(desk, floor, models) | _chat_doors(desk, tools, resources, floor),
+        doors=_doors(desk, floor, models) | _chat_doors(desk, tools, resources, floor, chats),
         models=models,
         forwarder=forwarder,
         rest=Guarded(rest, floor),
@@ -83,6 +85,7 @@ async def compose(
         "budgets": upkeep.reconcile,
         "sessions": sessions.run,
         "tools_client": tools.run,
+        "chat_aborts": chats.run,
         "interrupt": lambda: floor.interrupt_when(resources.lifecycle.expired),
     }
     checks = {} if router is not None else {"router": client.ping}
@@ -111,10 +114,12 @@ def _doors(desk: Desk, floor: Floor, models: App) -> dict[str, Door]:
     return doors
 
 
-def _chat_doors(desk: Desk, tools: ToolsClient, resources: Resources, floor: Floor) -> dict[str, Door]:
+def _chat_doors(
+    desk: Desk, tools: ToolsClient, resources: Resources, floor: Floor, chats: RunningChats
+) -> dict[str, Door]:
     """The chat surface looks at the method by itself."""
-    endpoints = chat_endpoints(desk, tools, resources)
-    return {path: (Rendered(app, floor), None, "openai") for path, app in endpoints.items()}
+    endpoints = chat_endpoints(desk, tools, resources, floor, chats)
+    return {path: (app, None, "openai") for path, app in endpoints.items()}
 
 
 def _document(rest: FastAPI, resources: Resources, peers: Peers, forwarder: Forwarder) -> ApiDocument:

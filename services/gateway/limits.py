@@ -20,7 +20,7 @@ from shared.cache import Args, Cache, Script
 from shared.cache_memory import MemoryCache
 from shared.errors import BudgetExceeded, CacheUnavailable, RateLimited, TollwayError
 from shared.ids import new_id
-from shared.messages.gateway import Ending
+from shared.messages.gateway import Dialect, Ending
 from shared.money import decimal_of
 
 log = structlog.get_logger(__name__)
@@ -102,7 +102,7 @@ class Limiter:
             await self._seed(key, cache)
             cache, told = await self._run(scripts.ADMIT, key, args)
         standing = Standing.of(key, now, told)
-        _raise_if_refused(key, told, standing)
+        _raise_if_refused(key, told, standing, request.dialect)
         hold = Hold(key, request.model, reservation, int(told[1]), int(told[2]), int(now // 60), cache, standing)
         self._holds.add(hold)
         if key.budgeted:
@@ -182,18 +182,19 @@ def _limit(limit: int | None) -> int:
     return NO_LIMIT if limit is None else limit
 
 
-def _raise_if_refused(key: Key, told: list[int], standing: Standing) -> None:
+def _raise_if_refused(key: Key, told: list[int], standing: Standing, dialect: Dialect) -> None:
     verdict = told[0]
     if verdict == scripts.REQUESTS:
         raise RateLimited(
             f"Rate limit reached: {key.requests_per_minute} requests per minute.",
             retry_after=standing.requests_wait(1),
+            headers=standing.headers(dialect),
         )
     if verdict == scripts.TOKENS:
         raise RateLimited(
             f"Rate limit reached: {key.tokens_per_minute} tokens per minute.",
-            code="rate_limit_exceeded",
             retry_after=standing.tokens_wait(),
+            headers=standing.headers(dialect),
         )
     if verdict in (scripts.DAY, scripts.MONTH):
         daily = verdict == scripts.DAY

@@ -15,6 +15,8 @@ _NAME: Document = {"type": "string", "minLength": 1, "maxLength": 256}
 _LABEL: Document = {"type": ["string", "null"], "maxLength": 256}
 _COUNT: Document = {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000}
 
+_FLAG: Document = {"type": ["boolean", "null"]}
+
 _TOLLWAY: Document = {
     "type": ["object", "null"],
     "description": "Tollway's own extras; they never reach a provider.",
@@ -70,8 +72,8 @@ _SCHEMAS: Document = {
         "properties": {
             "model": _NAME,
             "messages": _list_of(_OPENAI_MESSAGE),
-            "stream": {"type": ["boolean", "null"]},
-            "stream_options": {"type": ["object", "null"], "properties": {"include_usage": {"type": ["boolean", "null"]}}},
+            "stream": _FLAG,
+            "stream_options": {"type": ["object", "null"], "properties": {"include_usage": _FLAG}},
             "max_tokens": _COUNT,
             "max_completion_tokens": _COUNT,
             **_OWN,
@@ -89,7 +91,7 @@ _SCHEMAS: Document = {
             "model": _NAME,
             "messages": _list_of(_ANTHROPIC_MESSAGE),
             "max_tokens": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
-            "stream": {"type": ["boolean", "null"]},
+            "stream": _FLAG,
             **_OWN,
         },
     },

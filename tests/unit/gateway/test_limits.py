@@ -1,0 +1,139 @@
+"""Rates and budgets hold, also under concurrency, and give back what was not used."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from services.gateway.limit_scripts import ADMIT
+from services.gateway.rate_headers import Window
+from shared import clock
+from shared.cache import Script
+from tests.fakes.gateway import Gateway, ScriptedAnswer, opened
+
+NANO = 1_000_000_000
+COST = 8 * 0.0004 / 1000 + 14 * 0.002 / 1000  # of the scripted answer, at qwen-plus's built-in price
+QWEN = {
+    "providers": {"p": {"base_url": "http://p"}},
+    "models": {"qwen-plus": {"targets": [{"provider": "p", "model": "qwen-plus"}]}},
+}
+
+
+async def test_requests_per_minute_are_refused_with_the_dialects_headers(gateway: Gateway) -> None:
+    _, secret = await gateway.make_key(requests_per_minute=2)
+    first = await gateway.chat(key=secret)
+    assert (first.headers["x-ratelimit-limit-requests"], first.headers["x-ratelimit-remaining-requests"]) == ("2", "1")
+    assert first.headers["x-ratelimit-reset-requests"].endswith("s")
+    second = await gateway.messages(key=secret)
+    assert second.headers["anthropic-ratelimit-requests-remaining"] == "0"
+    refused = await gateway.chat(key=secret)
+    assert refused.status == 429
+    assert 1 <= int(refused.headers["retry-after"]) <= 120
+    assert refused.json()["error"]["code"] == "rate_limit_exceeded"
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    assert len(gateway.router.calls) == 2
+
+
+async def test_tokens_per_minute_count_what_was_really_used(gateway: Gateway) -> None:
+    _, secret = await gateway.make_key(tokens_per_minute=100)
+    statuses = [(await gateway.chat(key=secret)).status for _ in range(8)]
+    assert statuses[:3] == [200, 200, 200]
+    assert statuses[-1] == 429
+
+
+async def test_200_at_once_never_exceed_a_rate(gateway: Gateway) -> None:
+    _, secret = await gateway.make_key(requests_per_minute=50)
+    answers = await asyncio.gather(*(gateway.chat(key=secret) for _ in range(200)))
+    assert sum(answer.status == 200 for answer in answers) == 50
+    assert {answer.status for answer in answers} == {200, 429}
+
+
+async def test_a_budget_is_used_up_to_its_limit_and_not_beyond(tmp_path: Path) -> None:
+    async with opened(tmp_path, QWEN) as gateway:
+        _, secret = await gateway.make_key(budget_per_day=COST * 5.5)
+        statuses = [(await gateway.chat(key=secret, model="qwen-plus")).status for _ in range(8)]
+        assert statuses == [200] * 5 + [402] * 3
+        refused = await gateway.messages(key=secret, model="qwen-plus")
+        assert refused.headers["x-should-retry"] == "false"
+        assert refused.json()["error"]["type"] == "billing_error"
+
+
+async def test_200_at_once_with_room_for_50_admit_at_most_50_and_some(tmp_path: Path) -> None:
+    async with opened(tmp_path, QWEN) as gateway:
+        _, secret = await gateway.make_key(budget_per_day=COST * 50)
+        gateway.router.hold = asyncio.Event()
+        running = [
+            asyncio.ensure_future(gateway.chat(key=secret, model="qwen-plus", max_tokens=14)) for _ in range(200)
+        ]
+        async with asyncio.timeout(5):
+            while sum(task.done() for task in running) + len(gateway.router.calls) < 200:
+                await asyncio.sleep(0)
+        gateway.router.hold.set()
+        answers = await asyncio.gather(*running)
+        admitted = sum(answer.status == 200 for answer in answers)
+        assert 20 <= admitted <= 50
+        assert {answer.status for answer in answers} == {200, 402}
+        later = [await gateway.chat(key=secret, model="qwen-plus", max_tokens=14) for _ in range(60)]
+        assert (admitted + sum(answer.status == 200 for answer in later)) * COST <= COST * 50
+
+
+async def test_a_model_without_a_price_counts_at_the_ceiling(tmp_path: Path) -> None:
+    config = {
+        "providers": {"p": {"base_url": "http://p"}},
+        "models": {"m": {"targets": [{"provider": "p", "model": "odd"}]}},
+    }
+    async with opened(tmp_path, config) as gateway:
+        _, secret = await gateway.make_key(budget_per_month=0.02)
+        statuses = [(await gateway.chat(key=secret)).status for _ in range(4)]
+        assert statuses[0] == 200
+        assert statuses[-1] == 402
+
+
+async def test_a_reservation_is_given_back_when_nothing_was_used(tmp_path: Path) -> None:
+    async with opened(tmp_path, QWEN) as gateway:
+        _, secret = await gateway.make_key(budget_per_day=COST * 2)
+        gateway.router.script = lambda _: ScriptedAnswer(500, {}, [b"{}"])
+        for _ in range(5):
+            assert (await gateway.chat(key=secret, model="qwen-plus")).status == 500
+        gateway.router.script = lambda _: RuntimeError("lost")
+        for _ in range(5):
+            assert (await gateway.chat(key=secret, model="qwen-plus")).status == 500
+        gateway.router.script = gateway.router.plain
+        assert (await gateway.chat(key=secret, model="qwen-plus")).status == 200
+
+
+async def test_what_the_ledger_knows_counts_after_a_restart(tmp_path: Path) -> None:
+    async with opened(tmp_path, QWEN) as gateway:
+        key_id, secret = await gateway.make_key(budget_per_day=1)
+        gateway.spend[key_id] = NANO
+        refused = await gateway.chat(key=secret, model="qwen-plus")
+        assert refused.status == 402
+        assert "1 is spent" in refused.json()["error"]["message"]
+
+
+async def test_an_orphaned_reservation_expires(gateway: Gateway) -> None:
+    cache, now = gateway.resources.cache, clock.now()
+    await cache.run(_SEEDED, ["k"], [])
+
+    async def admit(at: float, reservation: str) -> int:
+        args = [at, -1, -1, 1, 1, 1, 100, 1, -1, 80, 80, reservation, at + 30, 1000]
+        return (await cache.run(ADMIT, ["k"], args))[0]
+
+    assert await admit(now, "one") == 0
+    assert await admit(now + 1, "two") == 3
+    assert await admit(now + 31, "three") == 0
+
+
+def _seed_windows(view: object, keys: object, args: object) -> int:
+    view.hash("k").update(dw="1", mw="1", ds="0", ms="0")  # type: ignore[attr-defined]
+    return 1
+
+
+_SEEDED = Script("test_seeded", "", _seed_windows)
+
+
+def test_a_wait_is_as_long_as_it_takes_until_there_is_room() -> None:
+    assert Window(3, 3, 0, 0.5).wait(1) == 30 + 20
+    assert Window(3, 0, 3, 0.5).wait(1) == 0
+    assert Window(3, 0, 3, 0.0).wait(1) == pytest.approx(20)
+    assert Window(3, 2, 4, 0.5).remaining == 0

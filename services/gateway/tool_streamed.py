@@ -46,6 +46,9 @@ class StreamedAnswer:
         if not self._task.done():
             self._close_status = status
             await cancel(self._task)
+        while not self._said.empty():
+            self._said.get_nowait()
+        self._said.put_nowait(None)  # whoever still pulls is let go
 
     async def _each(self) -> AsyncIterator[bytes]:
         while (said := await self._said.get()) is not None:

@@ -31,7 +31,7 @@ async def compose(resources: Resources) -> RouterPart:
     """The router as a part of a process."""
     dice = random.Random()
     records = Records()
-    shared = SharedRecords(records, resources.cache)
+    shared = SharedRecords(records, resources.cache, lambda: resources.config.current.routing.probe_seconds)
     lister = Lister(resources.cache)
     inventory = Inventory(resources.config, records, resources.http, lister)
     choice = Choice(records, _no_price, dice)
@@ -47,10 +47,13 @@ async def compose(resources: Resources) -> RouterPart:
     )
     token = resources.settings.internal_token
     routes = Routes(router, token.get_secret_value() if token else None, resources.lifecycle, resources.tasks)
+    workers = {"probe": Probe(inventory, records).run, "stop": routes.stop_late}
+    if not resources.settings.cache_url.startswith("memory:"):
+        workers["records"] = shared.run
     return RouterPart(
         "router",
         http=routes,
-        workers={"probe": Probe(inventory, records).run, "records": shared.run, "stop": routes.stop_late},
+        workers=workers,
         router=router,
     )
 

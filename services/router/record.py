@@ -1,7 +1,7 @@
 """How targets have done: successes and failures that fade, time to first token, cooldowns. Pure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -19,7 +19,12 @@ class Record(msgspec.Struct):
     failed_at: float = 0.0
     cooling_until: float = 0.0
     probe_at: float = 0.0
+    cleared_at: float = 0.0
     last_error: str | None = None
+    # What other replicas counted, as of `foreign_at`.
+    foreign_successes: float = 0.0
+    foreign_failures: float = 0.0
+    foreign_at: float = 0.0
 
     def succeeded(self, now: float, began_at: float, ttft_ms: float | None) -> None:
         """A call was answered in full; one that began after the last failure ends the cooldown."""
@@ -29,6 +34,7 @@ class Record(msgspec.Struct):
             self.ttft_ms = ttft_ms if self.ttft_ms is None else self.ttft_ms + _SMOOTHING * (ttft_ms - self.ttft_ms)
         if self.cooling_until and began_at >= self.failed_at:
             self.cooling_until = self.probe_at = 0.0
+            self.cleared_at = now
 
     def failed(
         self, now: float, error: str, *, cooldown_seconds: float, probe_seconds: float, retry_after: float | None = None
@@ -51,17 +57,64 @@ class Record(msgspec.Struct):
 
     def success_rate(self, now: float) -> float:
         """Between 0 and 1. A target without history counts as good, so that new ones get a chance."""
-        fading = self._fading(now)
-        return (self.successes * fading + 1) / ((self.successes + self.failures) * fading + 1)
+        own, foreign = _fading(now - self.updated_at), _fading(now - self.foreign_at)
+        good = self.successes * own + self.foreign_successes * foreign
+        bad = self.failures * own + self.foreign_failures * foreign
+        return (good + 1) / (good + bad + 1)
+
+    def hear(self, others: Sequence["Told"], now: float) -> None:
+        """Take over what other replicas tell: their counts beside ours, and the latest word about the cooldown."""
+        self.foreign_at = now
+        self.foreign_successes = sum(told.successes * _fading(now - told.updated_at) for told in others)
+        self.foreign_failures = sum(told.failures * _fading(now - told.updated_at) for told in others)
+        for told in others:
+            if self.ttft_ms is None:
+                self.ttft_ms = told.ttft_ms
+            if told.failed_at > max(self.failed_at, self.cleared_at):
+                self.failed_at, self.last_error = told.failed_at, told.last_error
+                self.cooling_until, self.probe_at = told.cooling_until, told.probe_at
+            if told.cleared_at > max(self.failed_at, self.cleared_at):
+                self.cleared_at = told.cleared_at
+                self.cooling_until = self.probe_at = 0.0
+
+    def tell(self) -> "Told":
+        """What other replicas should know."""
+        return Told(
+            self.successes,
+            self.failures,
+            self.updated_at,
+            self.ttft_ms,
+            self.failed_at,
+            self.cooling_until,
+            self.probe_at,
+            self.cleared_at,
+            self.last_error,
+        )
 
     def _fade(self, now: float) -> None:
-        fading = self._fading(now)
+        fading = _fading(now - self.updated_at)
         self.successes *= fading
         self.failures *= fading
         self.updated_at = now
 
-    def _fading(self, now: float) -> float:
-        return math.exp2(-max(0.0, now - self.updated_at) / HALF_LIFE_SECONDS)
+
+class Told(msgspec.Struct, frozen=True, array_like=True):
+    """A record as one replica tells it to the others: its own counts, and the latest it knows of the cooldown."""
+
+    successes: float
+    failures: float
+    updated_at: float
+    ttft_ms: float | None
+    failed_at: float
+    cooling_until: float
+    probe_at: float
+    cleared_at: float
+    last_error: str | None
+
+
+def _fading(seconds: float) -> float:
+    """What is left of a count after that time."""
+    return math.exp2(-max(0.0, seconds) / HALF_LIFE_SECONDS)
 
 
 class Records:
@@ -77,9 +130,9 @@ class Records:
             found = self._by_key[key] = Record()
         return found
 
-    def put(self, key: str, record: Record) -> None:
-        """Take over what another replica knows."""
-        self._by_key[key] = record
+    def tell(self, keys: Iterable[str]) -> dict[str, Told]:
+        """What other replicas should know of these targets."""
+        return {key: self._by_key[key].tell() for key in keys if key in self._by_key}
 
     def keep(self, keys: Iterable[str]) -> None:
         """Forget all targets but these."""

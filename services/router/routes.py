@@ -68,7 +68,7 @@ class Routes:
         if path == CALL_PATH and method == "POST":
             await self._call(receive, send)
         elif path == MODELS_PATH and method == "GET":
-            await _json(send, 200, msgspec.json.encode({"models": await self._router.models()}))
+            await _json(send, 200, msgspec.json.encode(await self._router.models()))
         elif path == EXPLAIN_PATH and method == "GET":
             await _json(send, 200, msgspec.json.encode(await self._router.explain()))
         else:

@@ -9,11 +9,18 @@ from services.usage.access import Access
 from services.usage.alerts import Alerts
 from services.usage.book import Book, Booked
 from services.usage.consumers import Intake
+from services.usage.export import Exports
+from services.usage.kept import Kept
 from services.usage.ledger import Ledger
 from services.usage.live import Live
 from services.usage.prices import Prices
-from services.usage.routes import edge, stats
+from services.usage.proof import Proof
+from services.usage.reprice import Repricing
+from services.usage.routes import board, desk, edge, internal, page, stats
 from services.usage.routes import ledger as ledger_routes
+from services.usage.routes import prices as prices_routes
+from services.usage.upkeep import Upkeep
+from services.usage.webhooks import Webhooks
 from shared.service import Part, Resources
 
 HERE = Path(__file__).parent
@@ -25,10 +32,19 @@ async def compose(resources: Resources) -> Part:
     resources.database.require("usage", MIGRATIONS)
     ledger = assemble(resources)
     intake = Intake(resources.bus, ledger.book, resources.database.ready)
+    webhooks = Webhooks(resources.database, resources.config, resources.http, resources.settings)
+    upkeep = Upkeep(ledger)
     return Part(
         name="usage",
         http=routes(ledger),
-        workers={"intake": intake.run, "live": ledger.live.listen},
+        workers={
+            "intake": intake.run,
+            "live": ledger.live.listen,
+            "webhooks": webhooks.run,
+            "settle": upkeep.settle,
+            "partitions": upkeep.partitions,
+            "proof": upkeep.prove,
+        },
     )
 
 
@@ -50,7 +66,18 @@ def assemble(resources: Resources) -> Ledger:
 
     alerts = Alerts(resources.database, resources.config, has_price)
     book = Book(resources.database, resources.config, prices, alerts, told)
-    return Ledger(resources, Access(resources.settings), prices, alerts, book, live)
+    return Ledger(
+        resources,
+        Access(resources.settings),
+        prices,
+        alerts,
+        book,
+        live,
+        Exports(resources.settings.data / "records" / "ai_usage"),
+        Proof(resources.database, resources.config),
+        Repricing(resources.database, resources.config, prices),
+        Kept(),
+    )
 
 
 def routes(ledger: Ledger) -> FastAPI:
@@ -58,6 +85,7 @@ def routes(ledger: Ledger) -> FastAPI:
     app = FastAPI(title="Tollway usage", version="1", docs_url="/docs", redoc_url=None)
     app.state.ledger = ledger
     edge.install(app)
-    for router in (stats.router, ledger_routes.router):
-        app.include_router(router)
+    for module in (stats, ledger_routes, board, prices_routes, desk, internal, page):
+        app.include_router(module.router)
+    app.mount("/static", page.Files(HERE / "static"))
     return app

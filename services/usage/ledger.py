@@ -5,8 +5,12 @@ from dataclasses import dataclass
 from services.usage.access import Access
 from services.usage.alerts import Alerts
 from services.usage.book import Book
+from services.usage.export import Exports
+from services.usage.kept import Kept
 from services.usage.live import Live
 from services.usage.prices import Prices
+from services.usage.proof import Proof
+from services.usage.reprice import Repricing
 from services.usage.zone import Zone, zone_of
 from shared.config.schema import Usage
 from shared.service import Resources
@@ -22,6 +26,10 @@ class Ledger:
     alerts: Alerts
     book: Book
     live: Live
+    exports: Exports
+    proof: Proof
+    repricing: Repricing
+    kept: Kept
 
     @property
     def section(self) -> Usage:

@@ -53,9 +53,21 @@ class Prices:
         content = msgspec.json.encode([list(rows), list(self.book.rates.rows)])
         return hashlib.sha256(content).hexdigest()[:16]
 
+    def newest_at(self) -> str:
+        """When the youngest of the built-in tables was made."""
+        return max(price.version or "" for price in self.book.prices if price.source == "built-in")
+
+    def describe(self) -> dict[str, Any]:
+        """Where prices come from, for the trust strip."""
+        counts: dict[str, int] = {}
+        for price in self.book.prices:
+            counts[price.source] = counts.get(price.source, 0) + 1
+        return {"rows": counts, "built_in": self.newest_at(), "genai_prices": prices_genai.release()}
+
     def _targets(self) -> set[tuple[str | None, str]]:
         models = self._config.current.models.values()
-        return {(target.provider, target.model) for model in models for target in model.targets}
+        named: set[tuple[str | None, str]] = {(None, name) for name in self._config.current.models}
+        return named | {(target.provider, target.model) for model in models for target in model.targets}
 
     def _on_config(self, config: Config) -> None:
         self.book = self._make(config)

@@ -12,6 +12,8 @@ from services.usage.zone import DAY, HOUR, Zone, utc_day
 ALL_TIME = 0
 STEPS_PER_DOUBLING = 8
 _LEAST_MS = 0.1
+# Between function and model in the names of the dimension `use`.
+USE = "\x1f"
 
 Key = tuple[str, str, int, int, str]
 LatencyKey = tuple[str, str, int, str, int, int]
@@ -103,6 +105,8 @@ def dimensions(event: Event) -> Iterable[tuple[str, str]]:
         yield "key", event.key_id or ""
         yield "anchor", event.anchor_id or ""
         yield "provider", event.provider or ""
+        yield "status", event.status
+        yield "use", f"{event.function or ''}{USE}{event.model or event.requested_model or ''}"
     else:
         yield event.kind, event.model or ""
 

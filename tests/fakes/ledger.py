@@ -38,13 +38,13 @@ class Books:
 
     async def get(self, path: str, **params: Any) -> Any:
         """The JSON of a successful GET below /api/ai_usage/."""
-        answer = await self.client.get(f"/api/ai_usage/{path}", params=params)
+        answer = await self.client.get(f"/api/ai_usage/{path}", params=params or None)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     async def post(self, path: str, body: Any = None, **params: Any) -> Any:
         """The JSON of a successful POST below /api/ai_usage/."""
-        answer = await self.client.post(f"/api/ai_usage/{path}", json=body, params=params)
+        answer = await self.client.post(f"/api/ai_usage/{path}", json=body, params=params or None)
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
 

@@ -15,6 +15,10 @@ from services.usage.zone import DAY, utc_date
 
 WEEK = 7 * DAY
 WEEKS_AHEAD = 4
+CHUNK = 2000
+
+# Events are in the order of their time, then of their id.
+Position = tuple[int, str]
 
 
 async def page(
@@ -24,7 +28,7 @@ async def page(
     key_id: str | None = None,
     request_id: str | None = None,
     session_id: str | None = None,
-    before: tuple[int, str] | None = None,
+    before: Position | None = None,
 ) -> Sequence[Row[Any]]:
     """Events, the newest first, that come before a position in that order."""
     table = events.c
@@ -41,21 +45,24 @@ async def page(
 
 
 async def between(
-    connection: AsyncConnection, start_us: int, end_us: int, *, key_id: str | None = None, chunk: int = 2000
+    connection: AsyncConnection, start_us: int, end_us: int, *, key_id: str | None = None
 ) -> AsyncIterator[Sequence[Row[Any]]]:
     """All events of a time range, the oldest first, in chunks."""
-    after: tuple[int, str] | None = None
-    while True:
-        statement = _range(start_us, end_us, key_id, after).limit(chunk)
-        rows = (await connection.execute(statement)).all()
-        if rows:
-            yield rows
-        if len(rows) < chunk:
-            return
-        after = (rows[-1].at_us, rows[-1].event_id)
+    after: Position | None = None
+    while rows := await some(connection, start_us, end_us, after, key_id=key_id):
+        yield rows
+        after = (rows[-1].at_us, str(rows[-1].event_id))
 
 
-def _range(start_us: int, end_us: int, key_id: str | None, after: tuple[int, str] | None) -> Select[Any]:
+async def some(
+    connection: AsyncConnection, start_us: int, end_us: int, after: Position | None, *, key_id: str | None = None
+) -> Sequence[Row[Any]]:
+    """The next events of a time range after a position, the oldest first."""
+    rows: Sequence[Row[Any]] = (await connection.execute(_range(start_us, end_us, key_id, after).limit(CHUNK))).all()
+    return rows
+
+
+def _range(start_us: int, end_us: int, key_id: str | None, after: Position | None) -> Select[Any]:
     table = events.c
     statement = select(events).where(table.at_us >= start_us, table.at_us < end_us)
     if key_id is not None:
@@ -74,6 +81,13 @@ async def corrected(connection: AsyncConnection, event_ids: Sequence[str]) -> di
         for row in await connection.execute(statement):
             found.setdefault(str(row.event_id), []).append(row)
     return found
+
+
+async def next_at(connection: AsyncConnection, since_us: int) -> int | None:
+    """When the first event since a moment happened, in microseconds."""
+    statement = select(events.c.at_us).where(events.c.at_us >= since_us).order_by(events.c.at_us).limit(1)
+    found = (await connection.execute(statement)).scalar_one_or_none()
+    return None if found is None else int(found)
 
 
 async def first_at(connection: AsyncConnection) -> int | None:

@@ -125,19 +125,18 @@ async def histogram(
 
 
 async def histogram_by(
-    connection: AsyncConnection, scope: str, measure: str, span: Span, zone: Zone, unit: int
+    connection: AsyncConnection, scope: str, measure: str, span: Span, zone: Zone, unit: int, names: Sequence[str]
 ) -> dict[int, list[tuple[int, int]]]:
-    """The (step, count) pairs of all calls for every local hour or day, counted from 1970-01-01."""
+    """The (step, count) pairs of some names for every hour bucket, or every local day counted from 1970-01-01."""
     table = latency.c
-    # Whole-span charts of days read day rows where the zone's day is one; hours are few in the others.
-    slot = _local(table.bucket, zone, span) // unit
+    slot = table.bucket if unit == HOUR else _local(table.bucket, zone, span) // DAY
     statement = (
         select(slot.label("slot"), table.step, func.sum(table.count))
         .where(
             table.scope == scope,
             table.measure == measure,
             table.grain == HOUR,
-            table.name == "",
+            table.name.in_(names),
             table.bucket >= span.start,
             table.bucket < span.end,
         )

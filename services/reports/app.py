@@ -1,0 +1,144 @@
+"""Composes the reports service from what the process has opened: the desk, the builders and what moves jobs along."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from services.reports.artifacts import ArtifactFolder
+from services.reports.build import Builder
+from services.reports.consumers import Consumer
+from services.reports.desk import Desk
+from services.reports.foreman import Foreman
+from services.reports.identity import Doorkeeper
+from services.reports.progress import Bell
+from services.reports.reach import (
+    BodyCache,
+    DataTransport,
+    GatewayModel,
+    HttpCaller,
+    HttpUsageClient,
+    LocalCaller,
+    RemoteCaller,
+)
+from services.reports.recipes import Recipe, TokenRecipe, UsageRecipe
+from services.reports.relay import Relay, Sweeper, worker_name
+from services.reports.routes import install
+from services.reports.sources.gather import Sources
+from services.reports.store.jobs import JobStore
+from services.reports.store.outbox import Outbox
+from services.reports.store.rows import JOB
+from services.reports.store.work import WorkStore
+from services.reports.webhooks import Webhooks
+from shared import clock
+from shared.health import App
+from shared.ids import new_id
+from shared.service import Part, Resources
+from shared.settings import Settings
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+ANY_MODEL = "auto"
+
+
+def elsewhere() -> App | None:
+    """The gateway of a process that has none."""
+    return None
+
+
+async def compose(
+    resources: Resources, *, gateway: Callable[[], App | None] = elsewhere, usage: App | None = None
+) -> Part:
+    """The reports service; where the others are in the same process they are called without a socket.
+
+    The gateway is composed after this service, so it is asked for when a model is first needed.
+    """
+    resources.database.require("reports", MIGRATIONS)
+    settings, config = resources.settings, resources.config
+    work, jobs, outbox = (
+        WorkStore(resources.database),
+        JobStore(resources.database),
+        Outbox(resources.database),
+    )
+    artifacts = ArtifactFolder(folder(settings, config.current.reports.directory))
+    bell, worker = Bell(), worker_name(new_id())
+
+    def guard() -> tuple[bool, Collection[str]]:
+        return config.current.byo.allow_private, config.current.byo.allow_hosts
+
+    def limits() -> tuple[int, int]:
+        section = config.current.reports
+        return section.running_per_owner, section.retention_days
+
+    webhooks = Webhooks(resources.http, guard)
+    relay = Relay(outbox, resources.bus, webhooks, resources.database.ready)
+    sweeper = Sweeper(work, jobs, artifacts, worker, resources.database.ready, relay.wake.set)
+
+    async def offer_again(job_id: str, due_at: float) -> None:
+        await outbox.add(JOB, job_id, due_at)
+
+    def builder() -> Builder:
+        recipes = make_recipes(resources, gateway, usage)
+        return Builder(work, artifacts, recipes, resources.tasks, worker, limits, offer_again, bell.ring)
+
+    workers = {
+        f"worker-{number}": Consumer(
+            resources.bus, builder(), resources.database.ready, resources.lifecycle.draining
+        ).run
+        for number in range(1, config.current.reports.workers + 1)
+    }
+    desk = Desk(
+        Doorkeeper(settings),
+        jobs,
+        artifacts,
+        webhooks,
+        bell,
+        resources.lifecycle.draining,
+        _text(settings.webhook_secret),
+        relay.wake.set,
+    )
+    return Part("reports", routes(desk), {**workers, "relay": relay.run, "sweeper": sweeper.run})
+
+
+def routes(desk: Desk) -> FastAPI:
+    """The HTTP surface."""
+    app = FastAPI(title="Tollway reports", version="1", docs_url="/docs", redoc_url=None)
+    app.state.desk = desk
+    install(app)
+    return app
+
+
+def folder(settings: Settings, directory: str | None) -> Path:
+    """The configured folder; the built-in default lies in the data folder, wherever that was put."""
+    return settings.data / "reports" if directory is None else Path(directory)
+
+
+def _text(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret else None
+
+
+def make_recipes(resources: Resources, gateway: Callable[[], App | None], usage: App | None) -> dict[str, Recipe]:
+    settings, config = resources.settings, resources.config
+    admin, internal = _text(settings.admin_token or settings.token), _text(settings.internal_token)
+
+    async def ask_gateway(
+        method: str, path: str, *, headers: Mapping[str, str], body: bytes = b"", seconds: float = 30
+    ) -> tuple[int, bytes]:
+        app = gateway()
+        call: HttpCaller = LocalCaller(app) if app else RemoteCaller(resources.http.session, settings.url)
+        return await call(method, path, headers=headers, body=body, seconds=seconds)
+
+    ask_usage: HttpCaller = LocalCaller(usage) if usage else RemoteCaller(resources.http.session, settings.usage_url)
+    foreman = Foreman(settings.environment)
+    sources = Sources(
+        DataTransport(resources.http),
+        BodyCache(resources.cache),
+        clock.monotonic,
+        lambda: config.current.reports.data_sources,
+    )
+    model = GatewayModel(ask_gateway, admin)
+    client = HttpUsageClient(ask_usage, admin, internal)
+    return {
+        "token": TokenRecipe(sources, foreman, model, lambda: config.current.reports.insight_model or ANY_MODEL),
+        "usage": UsageRecipe(client, foreman, lambda: (config.current.usage.timezone, config.current.usage.currency)),
+    }

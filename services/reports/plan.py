@@ -1,0 +1,17 @@
+"""Constants of the job's life: how long a lease holds, when a retry comes, how long anything may take."""
+
+LEASE_SECONDS = 20.0
+BEAT_SECONDS = 4.0
+JOB_SECONDS = 900.0
+RETRY_SECONDS = (5, 30, 120, 600)
+MOST_FAILURES = 4
+MOST_BUG_FAILURES = 1
+CAP_RETRY_SECONDS = 3.0
+WEBHOOK_SECONDS = (5, 30, 120, 600, 3600, 21_600, 86_400)
+SWEEP_SECONDS = 2.0
+UNHEARD_SECONDS = 60.0
+RETENTION_EVERY_SECONDS = 600.0
+METADATA_DAYS = 365
+QUEUE = "reports.jobs"
+DEAD_QUEUE = "reports.dead"
+MOST_WAITING_PER_OWNER = 1000

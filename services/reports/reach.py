@@ -1,0 +1,224 @@
+"""How this service reaches others over HTTP: data providers, our own gateway, the usage service, webhooks."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+from urllib.parse import urlencode
+
+import msgspec
+from yarl import URL
+
+from services.reports.errors import UsageUnavailableError
+from services.reports.insight.write import ModelError, Reply
+from services.reports.sources.base import Answer, SourceError
+from shared.cache import Cache
+from shared.errors import CacheUnavailable
+from shared.health import App
+from shared.http_client import HttpClient, HttpError, Session, Timeout, read_capped
+
+MODEL_SECONDS = 120.0
+USAGE_SECONDS = 30.0
+ANSWER_BYTES = 4 << 20
+EXPORT_BYTES = 256 << 20
+AGENT = "tollway-reports/0.1"
+
+
+class DataTransport:
+    """GETs for the data providers; every way to fail is one short reason."""
+
+    def __init__(self, http: HttpClient) -> None:
+        self._http = http
+
+    async def get(self, url: str, *, headers: Mapping[str, str], timeout_seconds: float, max_bytes: int) -> Answer:
+        timeout = Timeout(total=timeout_seconds, sock_connect=min(5.0, timeout_seconds))
+        sent = {"accept": "application/json", "user-agent": AGENT, **headers}
+        try:
+            async with self._http.session().get(
+                URL(url, encoded=True), headers=sent, timeout=timeout, allow_redirects=False
+            ) as response:
+                body = await read_capped(response, max_bytes, seconds=timeout_seconds)
+                lowered = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status, lowered, body)
+        except TimeoutError as error:
+            raise SourceError("timeout") from error
+        except ValueError as error:
+            raise SourceError("too_large") from error
+        except (HttpError, OSError) as error:
+            raise SourceError("unreachable") from error
+
+
+class BodyCache:
+    """Providers' bodies in the shared cache; a cache that is away only costs the repeat."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    async def get(self, key: str) -> bytes | None:
+        try:
+            return await self._cache.get(f"reports:body:{key}")
+        except CacheUnavailable:
+            return None
+
+    async def put(self, key: str, body: bytes, ttl_seconds: int) -> None:
+        try:
+            await self._cache.set(f"reports:body:{key}", body, ttl_seconds=ttl_seconds)
+        except CacheUnavailable:
+            return
+
+
+class HttpCaller(Protocol):
+    """One request to another part of Tollway: status and body; raises OSError or TimeoutError."""
+
+    async def __call__(
+        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes = b"", seconds: float = 30
+    ) -> tuple[int, bytes]: ...
+
+
+class RemoteCaller:
+    """Over a socket."""
+
+    def __init__(self, session: Callable[[], Session], base_url: str) -> None:
+        self._session = session
+        self._base = base_url.rstrip("/")
+
+    async def __call__(
+        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes = b"", seconds: float = 30
+    ) -> tuple[int, bytes]:
+        timeout = Timeout(total=seconds, sock_connect=5)
+        try:
+            async with self._session().request(
+                method,
+                URL(self._base + path, encoded=True),
+                headers=dict(headers),
+                data=body or None,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as response:
+                return response.status, await read_capped(response, EXPORT_BYTES, seconds=seconds)
+        except (HttpError, ValueError) as error:
+            raise OSError(str(error)) from error
+
+
+class LocalCaller:
+    """In the same process: calls the ASGI app as a server would."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(
+        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes = b"", seconds: float = 30
+    ) -> tuple[int, bytes]:
+        plain, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": plain,
+            "raw_path": plain.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+            "client": ("127.0.0.1", 0),
+            "server": ("127.0.0.1", 0),
+            "state": {},
+        }
+        status, received = 500, bytearray()
+        given = False
+
+        async def receive() -> dict[str, Any]:
+            nonlocal given
+            if given:
+                await asyncio.Event().wait()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Mapping[str, Any]) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            received.extend(message.get("body", b""))
+
+        async with asyncio.timeout(seconds):
+            await self._app(scope, receive, send)
+        return status, bytes(received)
+
+
+class GatewayModel:
+    """A chat completion through our own gateway, booked as usage function `report_insight`."""
+
+    def __init__(self, call: HttpCaller, token: str | None) -> None:
+        self._call = call
+        self._token = token
+
+    async def complete(self, model: str, messages: list[dict[str, str]]) -> Reply:
+        headers = {"content-type": "application/json", "x-tollway-function": "report_insight"}
+        if self._token:
+            headers["authorization"] = f"Bearer {self._token}"
+        request = {"model": model, "messages": messages, "max_tokens": 1500, "temperature": 0.2}
+        try:
+            status, body = await self._call(
+                "POST",
+                "/v1/chat/completions",
+                headers=headers,
+                body=msgspec.json.encode(request),
+                seconds=MODEL_SECONDS,
+            )
+        except (OSError, TimeoutError) as error:
+            raise ModelError("the gateway did not answer") from error
+        if status != 200:
+            raise ModelError(f"the gateway answered {status} for model {model}")
+        return _reply(body, model)
+
+
+def _reply(body: bytes, model: str) -> Reply:
+    try:
+        answer = msgspec.json.decode(body)
+        text = answer["choices"][0]["message"]["content"]
+    except (msgspec.DecodeError, LookupError, TypeError) as error:
+        raise ModelError("the gateway's answer could not be read") from error
+    if not isinstance(text, str) or not text.strip():
+        raise ModelError("the model said nothing")
+    usage = answer.get("usage")
+    named = answer.get("model")
+    counted = {
+        name: usage[name]
+        for name in ("prompt_tokens", "completion_tokens", "total_tokens")
+        if isinstance(usage, dict) and isinstance(usage.get(name), int)
+    }
+    return Reply(text, named if isinstance(named, str) else model, counted)
+
+
+class UsageClient(Protocol):
+    """Questions to the usage service; `key_id` restricts the answer to one key. Raises UsageUnavailableError."""
+
+    async def get(self, path: str, query: Mapping[str, Any], key_id: str | None) -> Any: ...
+
+
+class HttpUsageClient:
+    """`/api/ai_usage/…` with the headers services vouch for."""
+
+    def __init__(self, call: HttpCaller, admin_token: str | None, internal_token: str | None) -> None:
+        self._call = call
+        self._admin = admin_token
+        self._internal = internal_token
+
+    async def get(self, path: str, query: Mapping[str, Any], key_id: str | None) -> Any:
+        headers: dict[str, str] = {"x-tollway-internal": self._internal} if self._internal else {}
+        if key_id is not None:
+            headers["x-tollway-key-id"] = key_id
+        else:
+            headers["x-tollway-admin"] = "1"
+            if self._admin:
+                headers["authorization"] = f"Bearer {self._admin}"
+        address = f"/api/ai_usage/{path}?{urlencode({k: v for k, v in query.items() if v is not None})}"
+        try:
+            status, body = await self._call("GET", address, headers=headers, seconds=USAGE_SECONDS)
+        except (OSError, TimeoutError) as error:
+            raise UsageUnavailableError from error
+        if status != 200:
+            raise UsageUnavailableError(f"the usage service answered {status}")
+        try:
+            return msgspec.json.decode(body)
+        except msgspec.DecodeError as error:
+            raise UsageUnavailableError("the usage service's answer could not be read") from error

@@ -1,0 +1,177 @@
+"""The stages of each type of report: what is asked, computed, written and rendered. Results are bytes to be kept."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from services.reports.chains import CHAINS
+from services.reports.errors import TokenMismatchError, TokenUnknownError
+from services.reports.facts import Analysis
+from services.reports.foreman import Foreman
+from services.reports.insight.claims import Insight
+from services.reports.insight.write import Model, by_template, write
+from services.reports.job import Job
+from services.reports.reach import UsageClient
+from services.reports.sources import sample
+from services.reports.sources.base import Finding, SourceError, Subject
+from services.reports.sources.gather import Sources
+from services.reports.usage_report import collect
+from shared import clock
+
+Stage = Callable[[Job, dict[str, bytes], Path], Awaitable[bytes]]
+ADMIN = "admin"
+
+
+class Outcome(msgspec.Struct):
+    """How a finished build is to be reported."""
+
+    partial: bool
+    warnings: list[str]
+    usage: dict[str, Any] | None = None
+
+
+class Recipe(Protocol):
+    """The stages of one type, by name, and what they came to."""
+
+    @property
+    def stages(self) -> dict[str, Stage]: ...
+
+    def outcome(self, job: Job, made: dict[str, bytes]) -> Outcome: ...
+
+
+class TokenRecipe:
+    """Resolve, fetch, compute, insight, render."""
+
+    def __init__(self, sources: Sources, foreman: Foreman, model: Model, default_model: Callable[[], str]) -> None:
+        self._sources = sources
+        self._foreman = foreman
+        self._model = model
+        self._default_model = default_model
+        self.stages: dict[str, Stage] = {
+            "resolve": self._resolve,
+            "fetch": self._fetch,
+            "compute": self._compute,
+            "insight": self._insight,
+            "render": self._render,
+        }
+
+    async def _resolve(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
+        """Does the address belong to the token? The first check of every job."""
+        request = job.request
+        if request["sample"]:
+            if not sample.belongs(request["token"], request["address"]):
+                raise TokenMismatchError
+            return msgspec.msgpack.encode({"as_of_ms": sample.as_of_ms(), "checked": "sample"})
+        now_ms = int(clock.now() * 1000)
+        try:
+            identity = await self._sources.identify(_subject(request, now_ms))
+        except (SourceError, TimeoutError):
+            # Down or unknown there: the fetch says which, and other sources may know the address.
+            return msgspec.msgpack.encode({"as_of_ms": now_ms, "checked": None})
+        known = identity.get("address") if identity else None
+        if known is not None and known != request["address"]:
+            raise TokenMismatchError(
+                f"{request['token']} has the address {known} on {request['chain']}, not {request['address']}"
+            )
+        return msgspec.msgpack.encode({"as_of_ms": now_ms, "checked": known is not None})
+
+    async def _fetch(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
+        request, resolved = job.request, msgspec.msgpack.decode(made["resolve"])
+        if request["sample"]:
+            return msgspec.msgpack.encode(sample.findings(request["token"]))
+        findings = await self._sources.gather(_subject(request, resolved["as_of_ms"]))
+        statuses = {finding.status for finding in findings}
+        if "ok" not in statuses and "failed" not in statuses:
+            raise TokenUnknownError
+        return msgspec.msgpack.encode(findings)
+
+    async def _compute(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
+        subject = {
+            "token": job.request["token"],
+            "address": job.request["address"],
+            "chain": CHAINS[job.request["chain"]].title,
+            "days": job.request["days"],
+            "language": job.request["language"],
+            "sample": job.request["sample"],
+            "as_of_ms": msgspec.msgpack.decode(made["resolve"])["as_of_ms"],
+        }
+        answer: bytes = await self._foreman.run({"work": "analyse", "subject": subject, "findings": made["fetch"]})
+        return answer
+
+    async def _insight(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
+        analysis = msgspec.msgpack.decode(made["compute"], type=Analysis)
+        wanted, language = job.request["insight"], job.request["language"]
+        if wanted is False:
+            insight = by_template(analysis, language)
+        else:
+            name = wanted["model"] if isinstance(wanted, dict) else self._default_model()
+            insight = await write(analysis, language, self._model, name)
+        return msgspec.msgpack.encode(insight)
+
+    async def _render(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
+        written = await self._foreman.run(
+            {
+                "work": "render",
+                "analysis": made["compute"],
+                "insight": made["insight"],
+                "formats": job.request["formats"],
+                "folder": str(folder),
+            }
+        )
+        return msgspec.msgpack.encode(written)
+
+    def outcome(self, job: Job, made: dict[str, bytes]) -> Outcome:
+        findings = msgspec.msgpack.decode(made["fetch"], type=list[Finding])
+        insight = msgspec.msgpack.decode(made["insight"], type=Insight)
+        warnings = [
+            f"{finding.source}: {finding.reason}"
+            for finding in findings
+            if finding.status == "failed" or (finding.status == "ok" and finding.reason)
+        ]
+        # A source that only lacked a part still leaves the report without that part.
+        partial = bool(warnings)
+        if insight.warning:
+            warnings.append(insight.warning)
+        return Outcome(partial, warnings, insight.usage or None)
+
+
+def _subject(request: dict[str, Any], now_ms: int) -> Subject:
+    return Subject(request["token"], request["address"], CHAINS[request["chain"]], now_ms)
+
+
+class UsageRecipe:
+    """Fetch, render."""
+
+    def __init__(self, client: UsageClient, foreman: Foreman, reporting: Callable[[], tuple[str, str]]) -> None:
+        self._client = client
+        self._foreman = foreman
+        self._reporting = reporting
+        self.stages: dict[str, Stage] = {"fetch": self._fetch, "render": self._render}
+
+    async def _fetch(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
+        zone, currency = self._reporting()
+        usage = await collect(
+            self._client,
+            job.request["days"],
+            None if job.owner == ADMIN else job.owner,
+            zone,
+            clock.utc_now(),
+            with_events="csv" in job.request["formats"],
+        )
+        return msgspec.msgpack.encode({**usage, "currency": currency, "language": job.request["language"]})
+
+    async def _render(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
+        written = await self._foreman.run(
+            {
+                "work": "render_usage",
+                "usage": msgspec.msgpack.decode(made["fetch"]),
+                "formats": job.request["formats"],
+                "folder": str(folder),
+            }
+        )
+        return msgspec.msgpack.encode(written)
+
+    def outcome(self, job: Job, made: dict[str, bytes]) -> Outcome:
+        return Outcome(partial=False, warnings=[])

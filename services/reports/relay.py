@@ -1,0 +1,153 @@
+"""What moves jobs along beside their builders: the outbox's relay, the sweeper of dead leases, retention."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from services.reports.artifacts import ArtifactFolder
+from services.reports.plan import (
+    METADATA_DAYS,
+    QUEUE,
+    RETENTION_EVERY_SECONDS,
+    SWEEP_SECONDS,
+    UNHEARD_SECONDS,
+    WEBHOOK_SECONDS,
+)
+from services.reports.store.jobs import JobStore
+from services.reports.store.outbox import Outbox, Parcel
+from services.reports.store.rows import JOB
+from services.reports.store.work import WorkStore
+from services.reports.webhooks import Webhooks
+from shared import clock
+from shared.bus import Bus, Message
+from shared.errors import BusUnavailable, DatabaseUnavailable
+
+log = structlog.get_logger(__name__)
+IDLE_SECONDS = 1.0
+AWAY_SECONDS = 2.0
+DAY_SECONDS = 86_400.0
+
+
+class Relay:
+    """Sends what transactions promised: job ids to the bus, ends to webhooks. At least once; ids stay the same."""
+
+    def __init__(self, outbox: Outbox, bus: Bus, webhooks: Webhooks, ready: asyncio.Event) -> None:
+        self._outbox = outbox
+        self._bus = bus
+        self._webhooks = webhooks
+        self._ready = ready
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        await self._ready.wait()
+        while True:
+            self.wake.clear()
+            try:
+                parcels = await self._outbox.take(clock.now())
+                await asyncio.gather(*(self._send(parcel) for parcel in parcels))
+            except (DatabaseUnavailable, BusUnavailable) as error:
+                log.warning("report_relay_waits", error=type(error).__name__)
+                await asyncio.sleep(AWAY_SECONDS)
+                continue
+            if not parcels:
+                await self._rest()
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self.wake.wait()
+        except TimeoutError:
+            return
+
+    async def _send(self, parcel: Parcel) -> None:
+        if parcel.kind == JOB:
+            body = msgspec.json.encode({"job_id": parcel.job_id})
+            await self._bus.send(QUEUE, Message(body, message_id=parcel.id))
+            await self._outbox.sent(parcel)
+            return
+        url, secret = await self._outbox.address(parcel.job_id)
+        if not url or not secret or await self._webhooks.post(url, secret, f"msg_{parcel.id}", parcel.payload):
+            await self._outbox.sent(parcel)
+        elif parcel.tries < len(WEBHOOK_SECONDS):
+            await self._outbox.postpone(parcel, clock.now() + WEBHOOK_SECONDS[parcel.tries])
+        else:
+            log.warning("report_webhook_given_up", job=parcel.job_id)
+            await self._outbox.sent(parcel)
+
+
+class Sweeper:
+    """Frees jobs whose worker is gone, offers again what seems lost, and forgets what is past its time."""
+
+    def __init__(
+        self,
+        work: WorkStore,
+        jobs: JobStore,
+        artifacts: ArtifactFolder,
+        worker: str,
+        ready: asyncio.Event,
+        wake: Callable[[], None],
+    ) -> None:
+        self._work = work
+        self._jobs = jobs
+        self._artifacts = artifacts
+        self._worker = worker
+        self._ready = ready
+        self._wake = wake
+
+    async def run(self) -> None:
+        await self._ready.wait()
+        # A bus in memory lost its messages with the process before us: offer everything queued once.
+        unheard_before, retention_due = clock.now(), 0.0
+        while True:
+            try:
+                await self.sweep(unheard_before)
+                if clock.monotonic() >= retention_due:
+                    await self.forget()
+                    retention_due = clock.monotonic() + RETENTION_EVERY_SECONDS
+            except DatabaseUnavailable:
+                log.warning("report_sweeper_waits")
+            await asyncio.sleep(SWEEP_SECONDS)
+            unheard_before = clock.now() - UNHEARD_SECONDS
+
+    async def sweep(self, unheard_before: float) -> None:
+        now = clock.now()
+        for job in await self._work.leased():
+            if (job.lease_until or 0.0) < now or gone(job.lease_owner or "", self._worker):
+                log.warning("report_lease_expired", job=job.id, worker=job.lease_owner)
+                await self._work.release(job.id, job.attempt, now)
+                self._wake()
+        if await self._work.unheard(unheard_before, now):
+            self._wake()
+
+    async def forget(self) -> None:
+        now = clock.now()
+        for job in await self._jobs.outdated(now):
+            await asyncio.to_thread(self._artifacts.remove, job.id)
+            await self._jobs.forget_artifacts(job.id)
+        await self._jobs.forget_jobs(now - METADATA_DAYS * DAY_SECONDS)
+
+
+def worker_name(incarnation: str) -> str:
+    """Host, process and incarnation: enough to see that a worker on this host is no more."""
+    return f"{socket.gethostname()[:60]}/{os.getpid()}/{incarnation}"
+
+
+def gone(owner: str, own: str) -> bool:
+    """Whether a lease's holder was a process of this host that has ended; other hosts are given their lease's time."""
+    host, pid, incarnation = [*owner.split("/"), "", ""][:3]
+    own_host, own_pid, own_incarnation = own.split("/")
+    if host != own_host or not pid.isdigit():
+        return False
+    if pid == own_pid:
+        return incarnation != own_incarnation
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

@@ -1,0 +1,203 @@
+"""The HTTP edge: bodies and headers in, one call of the desk, the job or its artefact out."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from services.reports.artifacts import CONTENT_TYPES
+from services.reports.desk import Desk
+from services.reports.errors import BodyTooLarge, FieldInvalid
+from services.reports.job import STATUSES, Job, shown
+from services.reports.progress import follow, until_moved
+from shared.errors import BadRequest, TollwayError, UnsupportedEncoding
+
+router = APIRouter(prefix="/v1/reports")
+BODY_BYTES = 256 * 1024
+KEY_CHARACTERS = 255
+# The page brings its own policy; this one holds even for a browser that opens it as its origin.
+PAGE_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+)
+_KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error"}
+
+
+class Json(Response):
+    """A JSON answer, encoded by msgspec."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return msgspec.json.encode(content)
+
+
+def desk_of(request: Request) -> Desk:
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+@router.post("", status_code=202)
+async def create(request: Request) -> Response:
+    """Queue a report. The same Idempotency-Key with the same body is the same job."""
+    desk = desk_of(request)
+    caller = desk.door.identify(request.headers)
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 1 <= len(key) <= KEY_CHARACTERS:
+        raise FieldInvalid(f"Idempotency-Key has 1 to {KEY_CHARACTERS} characters", param="Idempotency-Key")
+    job, secret = await desk.accept(caller, await read_json(request), key)
+    headers = {"location": f"/v1/reports/{job.id}", "retry-after": "2"}
+    body = shown(job) | ({"webhook_secret": secret} if secret else {})
+    return Json(body, status_code=202, headers=headers)
+
+
+@router.get("")
+async def listed(
+    request: Request,
+    status: str | None = None,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> Response:
+    """The caller's jobs, newest first."""
+    desk = desk_of(request)
+    caller = desk.door.identify(request.headers)
+    if status is not None and status not in STATUSES:
+        raise FieldInvalid(f"status: one of {', '.join(STATUSES)}", param="status")
+    found = await desk.jobs.listed(caller.sees, status, cursor, limit + 1)
+    page = found[:limit]
+    following = page[-1].id if len(found) > limit else None
+    return Json({"object": "list", "data": [shown(job) for job in page], "next_cursor": following})
+
+
+@router.get("/{job_id}")
+async def read(request: Request, job_id: str, wait: Annotated[float, Query(ge=0, le=60)] = 0) -> Response:
+    """One job; `wait` holds the answer until it ends, so many seconds at most."""
+    desk = desk_of(request)
+    job = await _own(request, job_id)
+    if wait and not job.is_terminal:
+        await until_moved(desk.jobs, desk.bell, job.id, wait, desk.draining)
+        job = await _own(request, job_id)
+    etag = f'"{job.id}-{job.sequence}"'
+    headers = {"etag": etag, "cache-control": "no-cache"}
+    if not job.is_terminal:
+        headers["retry-after"] = "2"
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return Json(shown(job), headers=headers)
+
+
+@router.get("/{job_id}/events")
+async def events(request: Request, job_id: str) -> Response:
+    """The job as it goes, as server-sent events; `Last-Event-ID` resumes."""
+    desk = desk_of(request)
+    job = await _own(request, job_id)
+    last = request.headers.get("last-event-id", request.query_params.get("last_event_id", "")).strip()
+    after = int(last) if last.isascii() and last.isdigit() and len(last) <= 9 else 0
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    frames = follow(desk.jobs, desk.bell, job.id, after, desk.draining)
+    return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
+
+
+@router.get("/{job_id}/artifact.{form}")
+async def artifact(request: Request, job_id: str, form: str) -> Response:
+    """A finished file; ranges and a strong ETag."""
+    desk = desk_of(request)
+    job = await _own(request, job_id)
+    found, path = await desk.artifact(job, form)
+    etag = f'"{found["sha256"]}"'
+    headers = {
+        "etag": etag,
+        "cache-control": "private, max-age=0, must-revalidate",
+        "x-content-type-options": "nosniff",
+        "content-security-policy": PAGE_POLICY,
+        "referrer-policy": "no-referrer",
+    }
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return FileResponse(
+        path,
+        headers=headers,
+        media_type=CONTENT_TYPES[form],
+        filename=desk.filename(job, form),
+        content_disposition_type="inline" if form in ("html", "pdf", "png") else "attachment",
+    )
+
+
+@router.post("/{job_id}/cancel")
+async def cancel(request: Request, job_id: str) -> Response:
+    """Stop a job; doing it again, or to a finished one, changes nothing."""
+    job = await _own(request, job_id)
+    return Json(shown(await desk_of(request).cancel(job)))
+
+
+@router.delete("/{job_id}", status_code=204)
+async def delete(request: Request, job_id: str) -> Response:
+    """Remove a job with its artefacts; a running one is cancelled first."""
+    job = await _own(request, job_id)
+    await desk_of(request).remove(job)
+    return Response(status_code=204)
+
+
+async def _own(request: Request, job_id: str) -> Job:
+    desk = desk_of(request)
+    return await desk.find(desk.door.identify(request.headers), job_id)
+
+
+async def read_json(request: Request) -> Any:
+    """The body as JSON: whole, bounded, plain, in valid UTF-8."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
+        raise UnsupportedEncoding
+    body = bytearray()
+    async with asyncio.timeout(60):
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > BODY_BYTES:
+                raise BodyTooLarge
+    try:
+        return msgspec.json.decode(bytes(body))
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadRequest("The body is not valid JSON.", param="body", code="invalid_json") from error
+
+
+def install(app: FastAPI) -> None:
+    """Tell failures in one shape, with the field named."""
+    app.add_exception_handler(TollwayError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.include_router(router)
+
+
+def error_body(message: str, kind: str, code: str, param: str | None) -> Mapping[str, Any]:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TollwayError)  # noqa: S101 -- the handler is installed for this class alone
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers["retry-after"] = f"{error.retry_after:g}"
+    kind = _KINDS.get(error.status, "invalid_request_error" if error.status < 500 else "server_error")
+    return Json(
+        error_body(error.message, kind, error.error_code, error.param),
+        status_code=error.status,
+        headers=headers,
+    )
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 -- the same
+    first: dict[str, Any] = dict(error.errors()[0])
+    place = ".".join(str(part) for part in first["loc"][1:]) or None
+    body = error_body(f"{place}: {first['msg']}", "invalid_request_error", "unprocessable", place)
+    return Json(body, status_code=422)
+
+
+async def _http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 -- the same
+    kind = _KINDS.get(error.status_code, "invalid_request_error")
+    code = str(error.detail).lower().replace(" ", "_")
+    return Json(error_body(str(error.detail), kind, code, None), status_code=error.status_code)

@@ -1,0 +1,1 @@
+"""The rows of report jobs: the only SQL of this service."""

@@ -1,0 +1,170 @@
+"""Usage figures as files: the export's JSON, a CSV of events, a page with charts. Runs in the workshop process."""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+from markupsafe import Markup
+
+from services.reports.charts.draw import draw
+from services.reports.charts.scale import EPOCH
+from services.reports.charts.svg import fixed
+from services.reports.render import environment, pdf, spreadsheet, style
+from services.reports.words import words
+
+SHOWN_ROWS = 12
+EVENT_FIELDS = (
+    "event_id",
+    "request_id",
+    "attempt",
+    "timestamp",
+    "kind",
+    "key_id",
+    "user_id",
+    "session_id",
+    "anchor_id",
+    "function",
+    "provider",
+    "model",
+    "requested_model",
+    "input_tokens",
+    "output_tokens",
+    "total_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost",
+    "currency",
+    "unpriced",
+    "usage_source",
+    "duration_ms",
+    "ttft_ms",
+    "success",
+    "status",
+    "error_msg",
+)
+
+
+def usage_files(usage: dict[str, Any], formats: list[str]) -> dict[str, bytes]:
+    makers = {
+        "json": lambda: export(usage),
+        "csv": lambda: events_csv(usage["events"] or []),
+        "html": lambda: html(usage).encode("utf-8"),
+        "pdf": lambda: pdf(html(usage, for_print=True)),
+    }
+    return {form: makers[form]() for form in formats}
+
+
+def export(usage: dict[str, Any]) -> bytes:
+    """The seed's export: totals on top, then every grouping by name."""
+    body = {name: value for name, value in usage.items() if name not in ("groups", "events", "days", "language")}
+    body["period"] = f"{usage['period_days']} days"
+    for group, rows in usage["groups"].items():
+        body[f"by_{group}"] = {
+            str(row["name"]): {
+                "calls": row["calls"],
+                "total_tokens": row["tokens"],
+                "cost": row["cost"],
+                "success_rate": row.get("success_rate"),
+            }
+            for row in rows
+        }
+    body["daily"] = usage["days"]
+    return msgspec.json.format(msgspec.json.encode(body), indent=1)
+
+
+def events_csv(events: list[dict[str, Any]]) -> bytes:
+    return spreadsheet(list(EVENT_FIELDS), [[event.get(name) for name in EVENT_FIELDS] for event in events])
+
+
+def html(usage: dict[str, Any], *, for_print: bool = False) -> str:
+    language = usage["language"]
+    u, currency = words(language)["usage"], usage["currency"]
+    charts = [_daily(usage, u, currency, language, for_print=for_print)] if usage["days"] else []
+    for group, rows in usage["groups"].items():
+        named = [row for row in rows if row["calls"]]
+        if named:
+            charts.append(_group(group, named, u, currency, language, for_print=for_print))
+    totals = [
+        {"label": u["total_calls"], "text": f"{usage['total_calls']:,}"},
+        {"label": u["total_tokens"], "text": f"{usage['total_tokens']:,}"},
+        {"label": u["total_cost"], "text": money(usage["total_cost"], currency)},
+        {
+            "label": u["success_rate"],
+            "text": "–" if usage["success_rate"] is None else f"{usage['success_rate']:.1f}%",
+        },
+    ]
+    return (
+        environment()
+        .get_template("usage.html.j2")
+        .render(
+            lang={"en": "en", "zh": "zh-CN"}[language],
+            w=words(language),
+            u=u,
+            usage=usage,
+            totals=totals,
+            charts=charts,
+            css=style(for_print=for_print),
+            for_print=for_print,
+        )
+    )
+
+
+def money(value: float | None, currency: str) -> str:
+    if value is None:
+        return "–"
+    digits = 2 if abs(value) >= 100 or not value else 4 if abs(value) >= 0.01 else 9
+    return f"{value:,.{digits}f} {currency}"
+
+
+def _daily(
+    usage: dict[str, Any], u: dict[str, Any], currency: str, language: str, *, for_print: bool
+) -> dict[str, Any]:
+    days = [date.fromisoformat(row["date"]).toordinal() - EPOCH for row in usage["days"]]
+    values = [float(row["cost"] or 0.0) for row in usage["days"]]
+    spec = {"kind": "bars", "unit": "ratio", "days": days, "series": [{"name": "cost", "values": values}]}
+    title, subtitle = u["daily"]
+    return _figure(spec, title, subtitle.format(currency=currency), [], [], language, for_print=for_print)
+
+
+def _group(
+    group: str, rows: list[dict[str, Any]], u: dict[str, Any], currency: str, language: str, *, for_print: bool
+) -> dict[str, Any]:
+    title, subtitle = u[group]
+    named = [(str(row["name"] or u["none"]), row) for row in rows]
+    shown = [[name, float(row["cost"] or 0.0)] for name, row in named[:SHOWN_ROWS]]
+    spec = {"kind": "ranks", "unit": "ratio", "rows": shown}
+    head = [u["name"], u["calls"], u["tokens"], u["cost"], u["success_rate"]]
+    table = [
+        [
+            name,
+            f"{row['calls']:,}",
+            f"{row['tokens']:,}",
+            money(row["cost"], currency),
+            "–" if row.get("success_rate") is None else f"{row['success_rate']:.1f}%",
+        ]
+        for name, row in named
+    ]
+    return _figure(spec, title, subtitle.format(currency=currency), head, table, language, for_print=for_print)
+
+
+def _figure(
+    spec: dict[str, Any],
+    title: str,
+    subtitle: str,
+    head: list[str],
+    rows: list[list[str]],
+    language: str,
+    *,
+    for_print: bool,
+) -> dict[str, Any]:
+    wide, narrow = (draw(spec, {}, language, narrow=small, label=title) for small in (False, True))
+    # Safe: the canvas escapes every text it is given.
+    return {
+        "title": title,
+        "subtitle": subtitle,
+        "head": head,
+        "rows": rows,
+        "wide": Markup(fixed(wide) if for_print else wide),  # noqa: S704
+        "narrow": Markup(narrow),  # noqa: S704
+    }

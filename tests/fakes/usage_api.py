@@ -32,10 +32,13 @@ class FakeUsage:
         self.asked: list[str] = []
         self.last_event_ids: list[str] = []
         self.keys: list[dict[str, Any]] = [
-            self._key("key_02studio", "studio", budget_per_month=1500.0),
-            self._key("key_03batch", "batch", models=["qwen-*"], requests_per_minute=60),
+            usage_data.key("key_02studio", "studio", budget_per_month=1500.0),
+            usage_data.key("key_03batch", "batch", models=["qwen-*"], requests_per_minute=60),
         ]
-        self.jobs: list[dict[str, Any]] = [self._job("job_01", "succeeded", 1.0), self._job("job_02", "running", 0.4)]
+        self.jobs: list[dict[str, Any]] = [
+            usage_data.job("job_01", "succeeded", 1.0),
+            usage_data.job("job_02", "running", 0.4),
+        ]
         self.written: list[tuple[str, Any]] = []
         self._live: list[queue.Queue[dict[str, Any] | None]] = []
         self._sequence = 0
@@ -83,37 +86,6 @@ class FakeUsage:
     def listening(self) -> int:
         return len(self._live)
 
-    @staticmethod
-    def _key(key_id: str, name: str, **more: Any) -> dict[str, Any]:
-        plain: dict[str, Any] = dict.fromkeys(
-            (
-                "owner",
-                "models",
-                "tools",
-                "default_tools",
-                "requests_per_minute",
-                "tokens_per_minute",
-                "budget_per_day",
-                "budget_per_month",
-                "expires_at",
-                "revoked_at",
-            )
-        )
-        return {"id": key_id, "name": name, **plain, "created_at": "2026-11-01T10:00:00Z", **more}
-
-    @staticmethod
-    def _job(job_id: str, status: str, progress: float) -> dict[str, Any]:
-        artifact = {
-            "format": "html",
-            "bytes": 184320,
-            "sha256": "ab" * 32,
-            "url": f"/v1/reports/{job_id}/artifact.html",
-        }
-        return {
-            "id": job_id, "type": "token", "token": "usd-coin", "status": status, "stage": "collect", "progress": progress, "stages": ["collect", "compute", "draw", "write", "render"],
-            "warnings": ["Etherscan: no key, holders left out"], "error": None, "artifacts": [artifact] if status == "succeeded" else [], "created_at": usage_data.NOW,
-        }  # fmt: skip
-
     def answer(self, path: str, asked: dict[str, list[str]]) -> Any:
         """The body for a GET, or None when there is no such surface."""
         first = {name: values[0] for name, values in asked.items()}
@@ -153,24 +125,14 @@ class FakeUsage:
         return found() if found else None
 
     def _gateway(self, path: str) -> Any:
-        target = {"provider": "openai", "model": "gpt-4o", "success_rate": 99.4, "state": "ready", "cooling_seconds": 0}
         return {
-            "/admin/router": {
-                "models": {
-                    "gpt-4o": {
-                        "targets": [
-                            target,
-                            {**target, "provider": "azure", "cooling_seconds": 212.4, "success_rate": 61.0},
-                        ]
-                    }
-                }
-            },
+            "/admin/router": usage_data.router(),
             "/admin/keys": {"keys": self.keys},
             "/v1/models": {
                 "object": "list",
                 "data": [{"id": name, "object": "model"} for name in ("auto", "demo", "gpt-4o")],
             },
-            "/v1/reports": {"reports": self.jobs},
+            "/v1/reports": {"object": "list", "data": self.jobs, "next_cursor": None},
             "/v1/reports/job_01": self.jobs[0],
             "/api/tools": {
                 "tools": [
@@ -189,7 +151,7 @@ class FakeUsage:
         """The answer to a write; what was written is kept for the tests to read."""
         self.written.append((f"{method} {path}", body))
         if path == "/admin/keys":
-            made = self._key(
+            made = usage_data.key(
                 f"key_{len(self.keys) + 2:02d}",
                 body["name"],
                 **{name: value for name, value in body.items() if name != "name"},
@@ -199,12 +161,12 @@ class FakeUsage:
         if path.startswith("/admin/keys/"):
             one = next(key for key in self.keys if key["id"] == path.rsplit("/", 1)[1])
             if method == "DELETE":
-                one["revoked_at"] = usage_data.NOW
-                return 200, one
+                self.keys.remove(one)
+                return 204, None
             one.update(body)
             return 200, one
         if path == "/v1/reports":
-            made = self._job(f"job_{len(self.jobs) + 1:02d}", "queued", 0.0)
+            made = usage_data.job(f"job_{len(self.jobs) + 1:02d}", "queued", 0.0)
             self.jobs.insert(0, made)
             return 202, made
         if path.endswith("/reprice"):
@@ -254,7 +216,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _json(self, status: int, value: Any) -> None:
-        self._send(status, json.dumps(value).encode(), "application/json")
+        self._send(status, b"" if status == 204 else json.dumps(value).encode(), "application/json")
 
     def _refused(self, path: str) -> bool:
         owner = self.owner
@@ -294,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "progress": 1.0,
                 "artifacts": self.owner.jobs[0]["artifacts"],
             }
-            self._stream(iter([{**self.owner.jobs[1], "progress": 0.7, "stage": "draw"}, done]))
+            self._stream(iter([{**self.owner.jobs[1], "progress": 0.7, "stage": "insight"}, done]))
         elif "/artifact." in split.path:
             self._send(200, b"<!doctype html><title>report</title>", "text/html")
         else:

@@ -282,3 +282,47 @@ def health() -> dict[str, Any]:
         "unpriced_models": [], "quarantine": [{"at": NOW, "reason": "model is missing", "excerpt": "{\"kind\": \"model\"}"}],
         "drift": {"checked_at": "2026-11-21T03:00:00+08:00", "buckets": 2190, "events": 1204331, "drift_events": 0, "ok": True, "differences": []},
     }  # fmt: skip
+
+
+def router() -> dict[str, Any]:
+    target = {
+        "provider": "openai", "model": "gpt-4o", "state": "ok", "why": "place 1 by success_rate", "success_rate": 0.994,
+        "ttft_ms": 310.5, "cooldown_left_seconds": 0, "last_error": None,
+    }  # fmt: skip
+    cooling = {"state": "cooling", "success_rate": 0.61, "cooldown_left_seconds": 212.4, "last_error": "503 overloaded"}
+    return {"models": {"gpt-4o": {"targets": [target, {**target, "provider": "azure", **cooling}], "fallbacks": []}}}
+
+
+def key(key_id: str, name: str, **more: Any) -> dict[str, Any]:
+    nothing: dict[str, Any] = dict.fromkeys(
+        (
+            "owner",
+            "models",
+            "tools",
+            "requests_per_minute",
+            "tokens_per_minute",
+            "budget_per_day",
+            "budget_per_month",
+            "expires_at",
+        )
+    )
+    return {"id": key_id, "name": name, "default_tools": [], **nothing, "created_at": "2026-11-01T10:00:00Z", **more}
+
+
+def job(job_id: str, status: str, progress: float) -> dict[str, Any]:
+    artifact = {"format": "html", "bytes": 184320, "sha256": "ab" * 32, "url": f"/v1/reports/{job_id}/artifact.html"}
+    reached = {
+        "resolve": 0.05,
+        "fetch": 0.35,
+        "compute": 0.5,
+        "insight": 0.7,
+        "render": 0.95,
+        "store": 0.99,
+        "notify": 1.0,
+    }
+    return {
+        "id": job_id, "object": "report", "type": "token", "status": status, "stage": "compute", "progress": progress,
+        "stages": [{"name": name, "status": "done" if progress >= at else "pending"} for name, at in reached.items()],
+        "warnings": ["Etherscan: no key, holders left out"], "error": None, "artifacts": [artifact] if status == "succeeded" else [],
+        "request": {"type": "token", "token": "usd-coin", "days": 90}, "created_at": "2026-11-21T11:20:11.123+00:00",
+    }  # fmt: skip

@@ -70,7 +70,7 @@ function base() {
     animation: !prefers("still"),
     animationDuration: 250,
     animationDurationUpdate: 200,
-    aria: { enabled: false, decal: { show: prefers("patterns") } },
+    aria: { enabled: prefers("patterns"), label: { enabled: false }, decal: { show: true } },
     textStyle: { fontFamily: "inherit" },
   };
 }

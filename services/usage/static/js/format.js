@@ -106,7 +106,9 @@ export function clockOf(stamp) {
 }
 
 export function momentOf(stamp) {
-  return stamp ? String(stamp).slice(0, 19).replace("T", " ") : NOTHING;
+  if (!stamp) return NOTHING;
+  const zone = /(Z|[+-]00:00)$/.test(stamp) ? " UTC" : "";
+  return String(stamp).slice(0, 19).replace("T", " ") + zone;
 }
 
 export function secondsText(value) {

@@ -1,5 +1,5 @@
 // The start: learns who is looking, draws the shell, and puts the screen that the address names into the page.
-import { ask } from "./api.js";
+import { ApiError, ask } from "./api.js";
 import { redraw } from "./chart.js";
 import { announce, fill } from "./dom.js";
 import { language, speak, t } from "./i18n.js";
@@ -27,6 +27,7 @@ let asking = false;
 async function learn() {
   try {
     who = await ask("/api/ai_usage/whoami");
+    if (!who.role) throw new ApiError(401, "nobody is signed in");
   } catch (error) {
     who = null;
     if (error.status === 401) throw error;

@@ -202,6 +202,7 @@ export function stackedBars(size) {
 }
 
 export function linePlot(size) {
-  const toned = (data) => data.series.map((one) => [`tone-${data.tones[one.name]}${one.dashed ? " dashed" : ""}`, one.label || one.name]);
+  const toned = (data) =>
+    data.series.map((one) => [`tone-${data.tones[one.name]}${one.dashed ? " dashed" : ""}`, one.label || one.name]);
   return withLegend(chart(lines, size), (data) => (data.tones ? toned(data) : slots(data)));
 }

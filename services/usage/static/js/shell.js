@@ -1,5 +1,5 @@
 // What stands around every screen: the brand, the way to the other screens, the reader's preferences, the sign-in form.
-import { ask, signedIn, signIn, signOut } from "./api.js";
+import { ApiError, ask, signedIn, signIn, signOut } from "./api.js";
 import { fill, h } from "./dom.js";
 import { language, t } from "./i18n.js";
 import { icon } from "./icons.js";
@@ -140,7 +140,9 @@ export function login(main, done) {
     const form = new FormData(event.target);
     signIn(String(form.get("token")).trim(), form.get("keep") === "on");
     try {
-      done(await ask("/api/ai_usage/whoami"));
+      const found = await ask("/api/ai_usage/whoami");
+      if (!found.role) throw new ApiError(401, "not accepted");
+      done(found);
     } catch (error) {
       signOut();
       problem.textContent =

@@ -5,6 +5,7 @@ import { fill, h } from "../dom.js";
 import { figure } from "../figure.js";
 import { changeText, exact, figureOf, unitText } from "../format.js";
 import { t } from "../i18n.js";
+import { nameOf } from "../names.js";
 import { loader } from "../load.js";
 import { changed, filtersOf, go, linkTo } from "../place.js";
 import { linePlot, stackedBars } from "../plots.js";
@@ -114,7 +115,7 @@ function picture(data) {
   const kind = MEASURES[data.measure][1];
   const columns = [
     { key: "time", label: t("Time") },
-    ...data.series.map((one, place) => ({ key: `s${place}`, label: one.label || one.name || t("(none)"), kind })),
+    ...data.series.map((one, place) => ({ key: `s${place}`, label: nameOf(data.by, one) || t("(none)"), kind })),
   ];
   const total = data.labels.map((_, place) => data.series.reduce((sum, one) => sum + (one.values[place] || 0), 0));
   const rows = data.labels.map((time, place) => ({
@@ -127,7 +128,7 @@ function picture(data) {
     to: data.to,
     total: unitText(data.total, kind, data.currency),
   };
-  const series = data.series.map((one) => ({ ...one, name: one.name ?? t("(none)") }));
+  const series = data.series.map((one) => ({ ...one, name: one.name ?? t("(none)"), label: nameOf(data.by, one) }));
   return {
     labels: data.labels,
     series,
@@ -214,7 +215,7 @@ function rowsOf(data) {
       ? t("(none)")
       : by === "session"
         ? h("a", { href: linkTo("session", { id: row.name }) }, row.name)
-        : row.label || row.name;
+        : nameOf(by, row);
   const columns = [
     { key: "name", label: t(DIMENSIONS[by] || "Name"), kind: "text", show: lead },
     { key: "calls", label: t("Calls"), kind: "count" },

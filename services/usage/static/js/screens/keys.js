@@ -13,10 +13,6 @@ import { budgetList } from "./budgets.js";
 const LISTS = ["models", "tools", "default_tools"];
 const NUMBERS = ["requests_per_minute", "tokens_per_minute", "budget_per_day", "budget_per_month"];
 
-function gone(key) {
-  return Boolean(key.revoked_at || key.revoked);
-}
-
 function keyFields(key, currency) {
   const list = (name) => (key[name] || []).join(", ");
   const per = (name) => key[name] ?? "";
@@ -78,7 +74,7 @@ export function keyBody(form, key = {}) {
         .map((one) => one.trim())
         .filter(Boolean);
     if (next !== null && NUMBERS.includes(name)) next = Number(value);
-    const before = key[name] ?? null;
+    const before = key[name]?.length === 0 ? null : (key[name] ?? null);
     if (JSON.stringify(next) !== JSON.stringify(before)) body[name] = next;
   }
   return body;
@@ -89,44 +85,36 @@ function keyTable(keys, { edit, revoke, currency }) {
     value === null || value === undefined ? h("span", { class: "none" }, "–") : money(value, currency);
   const some = (value, none) => (value && value.length ? value.join(", ") : h("span", { class: "none" }, none));
   const actions = (row) =>
-    gone(row)
-      ? ""
-      : h(
-          "span",
-          { class: "row-actions" },
-          h(
-            "button",
-            {
-              type: "button",
-              class: "quiet",
-              click: () => edit(row),
-              "aria-label": t("Edit {name}", { name: row.name }),
-              data: { key: `edit-${row.id}` },
-            },
-            t("Edit"),
-          ),
-          h(
-            "button",
-            {
-              type: "button",
-              class: "quiet bad",
-              click: () => revoke(row),
-              "aria-label": t("Revoke {name}", { name: row.name }),
-              data: { key: `revoke-${row.id}` },
-            },
-            t("Revoke"),
-          ),
-        );
+    h(
+      "span",
+      { class: "row-actions" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          click: () => edit(row),
+          "aria-label": t("Edit {name}", { name: row.name }),
+          data: { key: `edit-${row.id}` },
+        },
+        t("Edit"),
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet bad",
+          click: () => revoke(row),
+          "aria-label": t("Revoke {name}", { name: row.name }),
+          data: { key: `revoke-${row.id}` },
+        },
+        t("Revoke"),
+      ),
+    );
   const columns = [
     { key: "name", label: t("Name"), kind: "text" },
     { key: "id", label: "id", kind: "mono" },
     { key: "owner", label: t("Owner"), kind: "text" },
-    {
-      key: "state",
-      label: t("State"),
-      show: (row) =>
-        h("span", { class: `state ${gone(row) ? "plain" : "good"}` }, gone(row) ? t("revoked") : t("active")),
-    },
     { key: "models", label: t("Models"), kind: "clip", show: (row) => some(row.models, t("all")) },
     { key: "tools", label: t("Tools"), kind: "clip", show: (row) => some(row.tools, t("all")) },
     { key: "requests_per_minute", label: t("Requests/min"), kind: "count" },

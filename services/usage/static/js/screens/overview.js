@@ -5,6 +5,7 @@ import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { listen } from "../live.js";
 import { loader, paced } from "../load.js";
+import { learnKeyNames } from "../names.js";
 import { filtersOf } from "../place.js";
 import { firstSteps } from "../states.js";
 import { cards } from "./overview_cards.js";
@@ -29,7 +30,13 @@ export function mount(main, { who, values }) {
   );
 
   const load = loader(body, {
-    get: (signal) => ask(query("/api/ai_usage/dashboard", { days: days(), ...filtersOf(place) }), { signal }),
+    async get(signal) {
+      const [data] = await Promise.all([
+        ask(query("/api/ai_usage/dashboard", { days: days(), ...filtersOf(place) }), { signal }),
+        learnKeyNames(who),
+      ]);
+      return data;
+    },
     show(data, room, first) {
       if (data.empty) {
         disposeParts();

@@ -6,6 +6,7 @@ import { moneyText, unitText } from "../format.js";
 import { busiest, heatMap, hourLabel, WEEKDAYS } from "../heat.js";
 import { rankedBars } from "../bars.js";
 import { t } from "../i18n.js";
+import { nameOf } from "../names.js";
 import { here, linkTo } from "../place.js";
 import { linePlot, stackedBars } from "../plots.js";
 
@@ -142,7 +143,7 @@ export function dimensionLink(by, name) {
 }
 
 function breakdownOf(by, data) {
-  const found = data.breakdowns[by] || [];
+  const found = (data.breakdowns[by] || []).map((one) => ({ ...one, label: nameOf(by, one) }));
   const bars = found.map((one) => ({ ...one, value: one.cost }));
   const first = found[0];
   const label = first && (first.label || first.name || t("(none)"));

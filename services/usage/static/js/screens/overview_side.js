@@ -1,15 +1,12 @@
 // What needs a hand: movers, budgets, alerts, advice, the router's targets and the tools.
-import { ask } from "../api.js";
 import { DIMENSIONS } from "../controls.js";
 import { fill, h } from "../dom.js";
 import { panel } from "../figure.js";
 import { grouped, momentOf, money, moneyText, NOTHING, unitText } from "../format.js";
 import { t } from "../i18n.js";
-import { absent, elsewhere } from "../states.js";
 import { budgetList } from "./budgets.js";
 import { dimensionLink } from "./overview_figures.js";
-
-const ROUTER_MS = 10000;
+import { routerPanel } from "./router.js";
 
 function nothing(words) {
   return h("p", { class: "nothing" }, words);
@@ -57,32 +54,30 @@ function alertRows(data) {
 }
 
 function adviceRows(data) {
-  return (data.advice || [])
-    .slice(0, 4)
-    .map((one) =>
+  return (data.advice || []).slice(0, 4).map((one) =>
+    h(
+      "li",
+      { class: "stack" },
+      h("strong", {}, one.title),
+      h("span", {}, one.text),
       h(
-        "li",
-        { class: "stack" },
-        h("strong", {}, one.title),
-        h("span", {}, one.text),
-        h(
-          "span",
-          { class: "dim small" },
-          [
-            one.method,
-            one.sample_size !== undefined && t("{n} calls looked at", { n: grouped(one.sample_size) }),
-            one.saving !== null &&
-              one.saving !== undefined &&
-              t("about {saving} in {days} days", {
-                saving: moneyText(one.saving, one.currency || data.currency),
-                days: one.period_days,
-              }),
-          ]
-            .filter(Boolean)
-            .join(" · "),
-        ),
+        "span",
+        { class: "dim small" },
+        [
+          one.method,
+          one.sample_size !== undefined && t("{n} calls looked at", { n: grouped(one.sample_size) }),
+          one.saving !== null &&
+            one.saving !== undefined &&
+            t("about {saving} in {days} days", {
+              saving: moneyText(one.saving, one.currency || data.currency),
+              days: one.period_days,
+            }),
+        ]
+          .filter(Boolean)
+          .join(" · "),
       ),
-    );
+    ),
+  );
 }
 
 function toolRows(data) {
@@ -106,67 +101,9 @@ function list(rows, none) {
   return rows.length ? h("ul", { class: "list" }, rows) : nothing(none);
 }
 
-export function routerRows(found) {
-  return Object.entries(found.models || {}).flatMap(([model, one]) =>
-    (one.targets || []).map((target) => ({ model, ...target })),
-  );
-}
-
-function targetRow(one) {
-  const cooling = one.cooling_seconds > 0 || one.state === "cooling" || one.cooldown_seconds > 0;
-  const left = one.cooling_seconds || one.cooldown_seconds;
-  return h(
-    "li",
-    {},
-    h(
-      "span",
-      { class: `state ${cooling ? "bad" : "good"}` },
-      cooling ? (left ? t("cooling {n} s", { n: Math.ceil(left) }) : t("cooling")) : t("ready"),
-    ),
-    h(
-      "span",
-      { class: "grow" },
-      one.model,
-      h(
-        "span",
-        { class: "dim" },
-        ` → ${one.provider}/${one.target_model || one.upstream_model || one.name || one.model}`,
-      ),
-    ),
-    one.success_rate !== null &&
-      one.success_rate !== undefined &&
-      h("span", { class: "num" }, unitText(one.success_rate, "percent")),
-  );
-}
-
-function routerPanel() {
-  const room = h("div", {}, nothing(t("Loading…")));
-  const element = panel(t("Router"), { name: "router" }, room);
-  async function refresh() {
-    try {
-      const rows = routerRows(await ask("/admin/router"));
-      fill(room, list(rows.slice(0, 10).map(targetRow), t("No targets are configured.")));
-    } catch (error) {
-      if (absent(error)) fill(room, elsewhere());
-      else
-        fill(
-          room,
-          nothing(
-            error.status === 401 || error.status === 403
-              ? t("The router's state needs the admin token.")
-              : t("The router's state is not known: {reason}", { reason: error.message }),
-          ),
-        );
-    }
-  }
-  refresh();
-  const timer = setInterval(refresh, ROUTER_MS);
-  return { element, dispose: () => clearInterval(timer) };
-}
-
-export function side() {
+export function side(who) {
   const rooms = { movers: h("div"), budgets: h("div"), alerts: h("div"), advice: h("div"), tools: h("div") };
-  const router = routerPanel();
+  const router = routerPanel(who);
   const element = h(
     "div",
     { class: "grid" },

@@ -4,7 +4,7 @@ import { dialog, field, segmented, select } from "../controls.js";
 import { fill, h, save, toast } from "../dom.js";
 import { panel } from "../figure.js";
 import { bytesText, momentOf, unitText } from "../format.js";
-import { t } from "../i18n.js";
+import { language, t } from "../i18n.js";
 import { loader } from "../load.js";
 import { follow } from "../stream.js";
 
@@ -17,7 +17,7 @@ const TONES = {
   queued: "plain",
   running: "good",
 };
-const CHAINS = ["ethereum", "bsc", "polygon", "arbitrum", "base", "optimism", "avalanche", "solana"];
+const CHAINS = ["ethereum", "bsc", "base", "arbitrum", "optimism", "polygon", "avalanche", "gnosis", "linea", "scroll"];
 
 function title(job) {
   const asked = job.request || job.params || job;
@@ -34,20 +34,11 @@ async function take(job, artifact) {
   }
 }
 
+const STAGE_MARKS = { done: "done", running: "now" };
+
 function stageRow(job) {
-  const names = (job.stages || []).map((one) => (typeof one === "string" ? one : one.name));
-  const now = ENDED.has(job.status) ? names.length : names.indexOf(job.stage);
-  return h(
-    "ol",
-    { class: "stages", "aria-label": t("Stages") },
-    names.map((name, place) =>
-      h(
-        "li",
-        { data: { done: place < now && job.status !== "failed" ? "yes" : "no", now: place === now ? "yes" : "no" } },
-        t(name),
-      ),
-    ),
-  );
+  const row = (stage) => h("li", { data: { mark: STAGE_MARKS[stage.status] || stage.status } }, t(stage.name));
+  return h("ol", { class: "stages", "aria-label": t("Stages") }, (job.stages || []).map(row));
 }
 
 function jobView(job, act) {
@@ -104,7 +95,7 @@ function jobView(job, act) {
 function tokenFields() {
   return [
     field(t("Token"), { name: "token", value: "usd-coin", required: true }, t("CoinGecko's id")),
-    field(t("Address"), { name: "address", value: "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48" }),
+    field(t("Address"), { name: "address", value: "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48", required: true }),
     select(
       t("Chain"),
       CHAINS.map((one) => [one, one]),
@@ -168,11 +159,11 @@ function newJob(done) {
   };
   draw();
   const send = async (form) => {
-    const body = { type, days: Number(form.get("days")), formats: form.getAll("formats") };
+    const body = { type, days: Number(form.get("days")), formats: form.getAll("formats"), language: language() };
     if (type === "token")
       Object.assign(body, {
         token: form.get("token"),
-        address: form.get("address") || undefined,
+        address: form.get("address"),
         chain: form.get("chain"),
         sample: form.get("sample") === "on",
         insight: form.get("insight") === "on",

@@ -1,6 +1,4 @@
-"""What stands before the framework's routes: the same bounds and sanity of bodies as at the hot doors, and a
-request id.
-"""
+"""What stands before the routes of the framework: bounds and sanity of bodies as at the hot doors, a request id."""
 
 from typing import Any
 
@@ -47,22 +45,3 @@ class Guarded:
             await self._peer.forward(scope, headers, body, marked)
 
         await exchange.run(work)
-
-
-class Rendered:
-    """An endpoint that answers by itself and lets what fails before its first byte rise."""
-
-    def __init__(self, app: App, floor: Floor) -> None:
-        self._app = app
-        self._floor = floor
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        exchange = Exchange(self._floor, scope, receive, send, "openai")
-
-        async def watched(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-            await send(message)
-
-        await exchange.run(lambda _: self._app(scope, receive, watched))

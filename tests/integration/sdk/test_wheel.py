@@ -1,6 +1,7 @@
 """The wheel builds, installs alone in an empty environment, and the examples run there."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,8 +43,19 @@ def wheel(tmp_path_factory):
     return built
 
 
-def environment(folder, *what):
-    run("uv", "venv", "--quiet", "--python", sys.executable, folder, cwd="/")
+def newer_pythons():
+    """Other interpreters this machine happens to have."""
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = [*versions.glob("3.1[2-9]*/bin/python"), *Path("/usr/bin").glob("python3.1[2-9]")]
+    return sorted((path for path in found if path.is_file()), key=_minor)
+
+
+def _minor(python):
+    return int(re.search(r"3\.(\d+)", str(python))[1])
+
+
+def environment(folder, *what, python=sys.executable):
+    run("uv", "venv", "--quiet", "--python", python, folder, cwd="/")
     python = folder / "bin" / "python"
     try:
         run("uv", "pip", "install", "--quiet", "--python", python, *what, cwd="/")
@@ -85,6 +97,14 @@ def test_everything_but_the_server_works_without_the_extra(bare, tmp_path):
     told = run(bare, "-c", code, cwd=tmp_path).splitlines()
     assert told[0] == "0.0024 False"
     assert "pip install 'tollway[server]'" in told[1]
+
+
+@pytest.mark.parametrize("python", newer_pythons()[-1:], ids=lambda path: f"3.{_minor(path)}")
+def test_newer_pythons_do_as_well(wheel, python, tmp_path, tollway_server):
+    newer = environment(tmp_path / "venv", f"tollway[server] @ file://{wheel}", python=python)
+    code = "import runpy, sys\nfor name in sys.argv[1:]: runpy.run_path(name, run_name='__main__')"
+    variables = {"TOLLWAY_URL": tollway_server.url, "TOLLWAY_ADMIN_TOKEN": tollway_server.token}
+    assert run(newer, "-c", code, *EXAMPLES, cwd=tmp_path, **variables).count("\n") >= len(EXAMPLES)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

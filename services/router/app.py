@@ -4,8 +4,8 @@ import random
 from dataclasses import dataclass
 
 from services.router.attempt import Router
-from services.router.catalog import Target
 from services.router.choose import Choice
+from services.router.costs import Costs
 from services.router.estimate import Tokenizer
 from services.router.explain import Explainer
 from services.router.inventory import Inventory
@@ -29,12 +29,15 @@ class RouterPart(Part):
 
 async def compose(resources: Resources) -> RouterPart:
     """The router as a part of a process."""
+    secret = resources.settings.internal_token
+    token = secret.get_secret_value() if secret else None
     dice = random.Random()
     records = Records()
     shared = SharedRecords(records, resources.cache, lambda: resources.config.current.routing.probe_seconds)
     lister = Lister(resources.cache)
     inventory = Inventory(resources.config, records, resources.http, lister)
-    choice = Choice(records, _no_price, dice)
+    costs = Costs(resources.config, resources.http, resources.settings.usage_url, token)
+    choice = Choice(records, costs.of, dice)
     standing = Standing(records, lambda: resources.config.current.routing, shared.changed, resources.lifecycle)
     router = Router(
         resources,
@@ -45,9 +48,8 @@ async def compose(resources: Resources) -> RouterPart:
         tokenizer=Tokenizer(),
         dice=dice,
     )
-    token = resources.settings.internal_token
-    routes = Routes(router, token.get_secret_value() if token else None, resources.lifecycle, resources.tasks)
-    workers = {"probe": Probe(inventory, records).run, "stop": routes.stop_late}
+    routes = Routes(router, token, resources.lifecycle, resources.tasks)
+    workers = {"probe": Probe(inventory, records).run, "stop": routes.stop_late, "prices": costs.run}
     if not resources.settings.cache_url.startswith("memory:"):
         workers["records"] = shared.run
     return RouterPart(
@@ -56,7 +58,3 @@ async def compose(resources: Resources) -> RouterPart:
         workers=workers,
         router=router,
     )
-
-
-def _no_price(target: Target) -> float | None:
-    return None

@@ -66,11 +66,12 @@ class Asked:
         last: Annotated[date | None, Query(alias="to")] = None,
         bucket: Annotated[Literal["auto", "hour", "day", "week", "month"], Query()] = "auto",
         grain: Annotated[Literal["auto", "hour", "day", "week", "month"] | None, Query()] = None,
+        days: Annotated[int, Query(ge=1, le=3660)] = 7,
         compare: Annotated[bool, Query()] = False,  # noqa: FBT002 -- a query parameter is always named
         top: Annotated[int, Query(ge=1, le=50)] = 8,
     ) -> None:
         self.first, self.last, self.bucket = first, last, grain or bucket
-        self.compare, self.top = compare, top
+        self.days, self.compare, self.top = days, compare, top
 
 
 @router.get("/explore")
@@ -84,7 +85,7 @@ async def explore(
     """Any measure by any dimension over any days."""
     now = clock.now()
     last = shape.last or ledger.zone.today(now)
-    first = shape.first or last - timedelta(days=6)
+    first = shape.first or last - timedelta(days=shape.days - 1)
     _check_range(first, last)
     chosen = exploring.bucket_for(first, last, shape.bucket)
     asked = exploring.Exploration(measure, by, first, last, chosen, shape.compare, shape.top)

@@ -107,11 +107,10 @@ function preferences(changed) {
 
 function account(who) {
   if (!signedIn()) {
-    const open = who && who.role === "open";
     return h(
       "div",
       { class: "account" },
-      h("span", { class: "dim" }, open ? t("No token needed") : t("Not signed in")),
+      h("span", { class: "dim" }, who ? t("No token needed") : t("Not signed in")),
       h(
         "button",
         { type: "button", class: "quiet", click: () => dispatchEvent(new CustomEvent("tollway:login")) },

@@ -1,5 +1,5 @@
 // Overview: can the numbers be trusted, what is spent, by what and whom, and what needs a hand.
-import { ask, query } from "../api.js";
+import { ask, query, signedIn } from "../api.js";
 import { filterBar, periodPicker } from "../controls.js";
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
@@ -40,7 +40,7 @@ export function mount(main, { who, values }) {
     show(data, room, first) {
       if (data.empty) {
         disposeParts();
-        fill(room, firstSteps(who && who.role !== "open"));
+        fill(room, firstSteps(signedIn()));
         return;
       }
       if (first || !parts) {

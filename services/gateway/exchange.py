@@ -185,6 +185,13 @@ class Exchange:
             self._cut = why
             self._task.cancel()
 
+    def passed(self, message: Mapping[str, Any]) -> None:
+        """Note what somebody else sends to the client in this exchange."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif not message.get("more_body", False):
+            self._over = True
+
     async def _start(self, status: int, headers: Mapping[str, str]) -> None:
         self.status = status
         head = [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]

@@ -29,10 +29,10 @@ class Guarded:
 
         async def marked(message: Any) -> None:
             if message["type"] == "http.response.start":
-                exchange.status = message["status"]
                 others = [(name, value) for name, value in message["headers"] if name != b"x-request-id"]
                 message = {**message, "headers": [*others, (b"x-request-id", exchange.request_id.encode())]}
             await send(message)
+            exchange.passed(message)
 
         async def work(exchange: Exchange) -> None:
             body = await exchange.body()

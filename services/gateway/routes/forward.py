@@ -115,7 +115,6 @@ class _Outgoing:
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self._exchange.status = message["status"]
             headers = [(name, value) for name, value in message["headers"] if name.lower() != b"x-request-id"]
             self.is_live = any(
                 name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers
@@ -123,6 +122,7 @@ class _Outgoing:
             own = (b"x-request-id", self._exchange.request_id.encode())
             message = {**message, "headers": [*headers, own]}
         await self._send(message)
+        self._exchange.passed(message)
 
     async def end(self) -> None:
         """End a live stream properly."""

@@ -7,13 +7,15 @@ from shared.translate.reasons import finish_reason, stop_reason
 from shared.translate.to_openai_stream import unwrapped_input
 from shared.wire.anthropic import blocks_of
 from shared.wire.json_text import encode_text
+from shared.wire.lenient import an_object, objects, text
 from shared.wire.openai import message_of
 from shared.wire.tool_call import arguments_object
 from shared.wire.usage import TokenUsage
 
 Json = dict[str, Any]
 
-_CARRIED = frozenset({"text", "thinking", "redacted_thinking", "tool_use"})
+_THOUGHTS = ("thinking", "redacted_thinking")
+_CARRIED = frozenset({"text", "tool_use", *_THOUGHTS})
 _TIERS = {"standard": "default", "priority": "priority"}
 
 
@@ -38,10 +40,10 @@ def anthropic_answer_to_openai(
     if finish == "content_filter":
         message["refusal"] = _refusal(body) or message["content"] or ""
     answer: Json = {
-        "id": answer_id or f"chatcmpl-{body.get('id') or ids.uuid7().hex}",
+        "id": answer_id or f"chatcmpl-{text(body.get('id')) or ids.uuid7().hex}",
         "object": "chat.completion",
         "created": int(clock.now()) if created is None else created,
-        "model": model or str(body.get("model") or ""),
+        "model": model or text(body.get("model")),
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
     }
     usage = body.get("usage")
@@ -59,14 +61,14 @@ def _chat_message(body: Json, custom_tools: frozenset[str]) -> Json:
     for block in blocks_of(body):
         kind = block.get("type")
         if kind == "text":
-            texts.append(str(block.get("text") or ""))
-        elif kind in ("thinking", "redacted_thinking"):
+            texts.append(text(block.get("text")))
+        elif kind in _THOUGHTS:
             thoughts.append(block)
         elif kind == "tool_use":
             calls.append(_chat_call(block, len(calls), custom_tools))
-    text = "".join(texts)
-    message: Json = {"role": "assistant", "content": text or (None if calls else ""), "refusal": None}
-    reasoning = "".join(str(thought.get("thinking") or "") for thought in thoughts)
+    said = "".join(texts)
+    message: Json = {"role": "assistant", "content": said or (None if calls else ""), "refusal": None}
+    reasoning = "".join(text(thought.get("thinking")) for thought in thoughts)
     if reasoning:
         message["reasoning_content"] = reasoning
     if thoughts:
@@ -77,7 +79,7 @@ def _chat_message(body: Json, custom_tools: frozenset[str]) -> Json:
 
 
 def _chat_call(block: Json, position: int, custom_tools: frozenset[str]) -> Json:
-    call_id, name = block.get("id") or f"call_{position}", str(block.get("name") or "")
+    call_id, name = text(block.get("id")) or f"call_{position}", text(block.get("name"))
     arguments = encode_text(block.get("input") or {})
     if name in custom_tools:
         return {"id": call_id, "type": "custom", "custom": {"name": name, "input": unwrapped_input(arguments)}}
@@ -91,9 +93,9 @@ def _annotations(body: Json) -> list[Json]:
     for block in blocks_of(body):
         if block.get("type") != "text":
             continue
-        start, end = end, end + len(str(block.get("text") or ""))
-        for citation in block.get("citations") or ():
-            if isinstance(citation, dict) and citation.get("url"):
+        start, end = end, end + len(text(block.get("text")))
+        for citation in objects(block.get("citations")):
+            if citation.get("url"):
                 place = {"start_index": start, "end_index": end}
                 cited = {"url": citation["url"], "title": citation.get("title") or "", **place}
                 annotations.append({"type": "url_citation", "url_citation": cited})
@@ -110,23 +112,21 @@ def losses_of_message(body: Json) -> tuple[str, ...]:
 
 
 def _refusal(body: Json) -> str | None:
-    details = body.get("stop_details")
-    explanation = details.get("explanation") if isinstance(details, dict) else None
-    return explanation if isinstance(explanation, str) else None
+    return text(an_object(body.get("stop_details")).get("explanation")) or None
 
 
 def openai_answer_to_anthropic(body: Json, *, model: str | None = None, answer_id: str | None = None) -> Json:
     """A chat completion as a message; `model` is the name told to the client, the provider's own when None."""
     message = message_of(body)
     content = _thinking(message) + _texts(message) + _uses(message)
-    choices = body.get("choices") or [{}]
-    upstream_id = str(body.get("id") or ids.uuid7().hex).removeprefix("chatcmpl-")
+    choices = objects(body.get("choices")) or [{}]
+    upstream_id = (text(body.get("id")) or ids.uuid7().hex).removeprefix("chatcmpl-")
     reason = stop_reason(choices[0].get("finish_reason"), has_calls=any(b["type"] == "tool_use" for b in content))
     return {
         "id": answer_id or f"msg_{upstream_id}",
         "type": "message",
         "role": "assistant",
-        "model": model or str(body.get("model") or ""),
+        "model": model or text(body.get("model")),
         "content": content,
         "stop_reason": reason,
         "stop_sequence": None,
@@ -136,12 +136,12 @@ def openai_answer_to_anthropic(body: Json, *, model: str | None = None, answer_i
 
 def _thinking(message: Json) -> list[Json]:
     """Thoughts as blocks: signed ones as they were; others with the empty signature that says so."""
-    blocks = message.get("thinking_blocks")
-    if isinstance(blocks, list) and blocks:
+    blocks = [block for block in objects(message.get("thinking_blocks")) if block.get("type") in _THOUGHTS]
+    if blocks:
         return [{key: value for key, value in block.items() if key != "index"} for block in blocks]
     reasoning = message.get("reasoning_content") or message.get("reasoning")
-    content = message.get("content")
-    if not reasoning and isinstance(content, list):
+    content = objects(message.get("content"))
+    if not reasoning:
         reasoning = "".join(_part_text(part.get("thinking")) for part in content if part.get("type") == "thinking")
     return (
         [{"type": "thinking", "thinking": reasoning, "signature": ""}]
@@ -153,29 +153,27 @@ def _thinking(message: Json) -> list[Json]:
 def _part_text(thought: Any) -> str:
     """The text of a thinking part, which some providers give as parts again."""
     if isinstance(thought, list):
-        return "".join(str(piece.get("text") or "") for piece in thought if isinstance(piece, dict))
-    return thought if isinstance(thought, str) else ""
+        return "".join(text(piece.get("text")) for piece in objects(thought))
+    return text(thought)
 
 
 def _texts(message: Json) -> list[Json]:
     content, refusal = message.get("content"), message.get("refusal")
     texts = [content] if isinstance(content, str) else []
     if isinstance(content, list):
-        texts = ["".join(_part_text(part.get("text")) for part in content if isinstance(part, dict))]
+        texts = ["".join(_part_text(part.get("text")) for part in objects(content))]
     if isinstance(refusal, str) and refusal not in texts:
         texts.append(refusal)
-    return [{"type": "text", "text": text} for text in texts if text]
+    return [{"type": "text", "text": said} for said in texts if said]
 
 
 def _uses(message: Json) -> list[Json]:
     blocks: list[Json] = []
-    for position, call in enumerate(message.get("tool_calls") or ()):
-        if not isinstance(call, dict):
-            continue
-        call_id = call.get("id") or f"call_{position}"
+    for position, call in enumerate(objects(message.get("tool_calls"))):
+        call_id = text(call.get("id")) or f"call_{position}"
         if isinstance(custom := call.get("custom"), dict):
-            given: Json = {"input": custom.get("input") or ""}
-            blocks.append({"type": "tool_use", "id": call_id, "name": str(custom.get("name") or ""), "input": given})
+            given: Json = {"input": text(custom.get("input"))}
+            blocks.append({"type": "tool_use", "id": call_id, "name": text(custom.get("name")), "input": given})
         elif isinstance(function := call.get("function"), dict):
             blocks.append(_use(call_id, function))
     if not blocks and isinstance(function := message.get("function_call"), dict):
@@ -188,4 +186,4 @@ def _use(call_id: str, function: Json) -> Json:
     if arguments is None:
         # Cut short or malformed by the model: shown as it is rather than lost.
         arguments = {"_raw": function.get("arguments")}
-    return {"type": "tool_use", "id": call_id, "name": str(function.get("name") or ""), "input": arguments}
+    return {"type": "tool_use", "id": call_id, "name": text(function.get("name")), "input": arguments}

@@ -5,7 +5,8 @@ from typing import Any
 
 from shared.translate.caching import cache_control
 from shared.translate.media import document_block, image_block
-from shared.translate.terms import CannotTranslate, Losses, RequestOptions
+from shared.translate.terms import CannotTranslate, Losses, RequestOptions, wanted_objects, wanted_text
+from shared.wire.lenient import objects
 from shared.wire.tool_call import arguments_object
 
 Blocks = list[dict[str, Any]]
@@ -121,7 +122,7 @@ class _Conversation:
             blocks.append({"type": "text", "text": refusal})
         if message.get("audio"):
             self._losses.add("messages.audio")
-        for index, call in enumerate(message.get("tool_calls") or ()):
+        for index, call in enumerate(wanted_objects(message.get("tool_calls"), f"{where}.tool_calls")):
             blocks.append(self._call_block(call, f"{where}.tool_calls[{index}]"))
         if isinstance(function := message.get("function_call"), dict):
             self._legacy_calls += 1
@@ -134,9 +135,7 @@ class _Conversation:
     def _thinking_blocks(self, message: dict[str, Any]) -> Blocks:
         """Thoughts with their signatures, byte for byte; without one Anthropic would refuse them."""
         blocks: Blocks = []
-        for block in message.get("thinking_blocks") or ():
-            if not isinstance(block, dict):
-                continue
+        for block in objects(message.get("thinking_blocks")):
             if block.get("type") == "redacted_thinking" or block.get("signature"):
                 blocks.append({key: value for key, value in block.items() if key != "index"})
             else:
@@ -146,13 +145,12 @@ class _Conversation:
         return blocks
 
     def _call_block(self, call: Any, where: str) -> dict[str, Any]:
-        if not isinstance(call, dict):
-            raise CannotTranslate(where, "must be an object")
         call_id = call.get("id")
         if not isinstance(call_id, str) or not call_id:
             raise CannotTranslate(f"{where}.id", "a tool call needs an id")
         if isinstance(custom := call.get("custom"), dict):
-            return self._use(call_id, {**custom, "input": {"input": custom.get("input") or ""}}, "input", where)
+            given = wanted_text(custom.get("input"), f"{where}.custom.input")
+            return self._use(call_id, {**custom, "input": {"input": given}}, "input", where)
         function = call.get("function")
         if not isinstance(function, dict):
             raise CannotTranslate(f"{where}.function", "must be an object")
@@ -205,7 +203,7 @@ class _Conversation:
             kind = part.get("type", "text") if isinstance(part, dict) else None
             if kind not in ("text", "refusal"):
                 raise CannotTranslate(f"{where}[{index}]", f"parts of type {kind} are not allowed here")
-            if text := part.get("text") or part.get("refusal"):
+            if text := wanted_text(part.get("text") or part.get("refusal"), f"{where}[{index}].text"):
                 blocks.append(self._marked({"type": "text", "text": text}, part))
         return blocks
 

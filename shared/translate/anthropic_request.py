@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.translate.anthropic_messages import to_anthropic_messages
 from shared.translate.caching import keep_latest_marks
-from shared.translate.terms import DEFAULT_OPTIONS, CannotTranslate, Losses, RequestOptions, Translated
+from shared.translate.terms import DEFAULT_OPTIONS, CannotTranslate, Losses, RequestOptions, Translated, wanted_text
 from shared.translate.tools import AnthropicTools, tools_to_anthropic
 
 _JSON_INSTRUCTION = "Answer with one JSON object and nothing else: no prose, no code fence."
@@ -63,7 +63,8 @@ def openai_to_anthropic(body: dict[str, Any], options: RequestOptions = DEFAULT_
 def _refuse(body: dict[str, Any]) -> None:
     if body.get("n") not in (None, 1):
         raise CannotTranslate("n", "this model's provider gives one choice per request")
-    if "audio" in (body.get("modalities") or ()):
+    modalities = body.get("modalities")
+    if isinstance(modalities, list) and "audio" in modalities:
         raise CannotTranslate("modalities", "this model's provider does not answer with audio")
 
 
@@ -105,8 +106,8 @@ def _tell_reasoning(
 ) -> None:
     if isinstance(own := body.get("thinking"), dict):
         told["thinking"] = own
-    effort = body.get("reasoning_effort")
-    if effort is None:
+    effort = wanted_text(body.get("reasoning_effort"), "reasoning_effort")
+    if not effort:
         return
     if effort == "none":
         told.setdefault("thinking", {"type": "disabled"})

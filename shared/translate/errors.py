@@ -30,7 +30,8 @@ MAX_MESSAGE = 2000
 _CONTEXT_CODES = {"context_length_exceeded", "model_context_window_exceeded", "context_window_exceeded"}
 _CONTEXT_WORDS = re.compile(
     r"context[ _](length|window|limit)|prompt is too long|input is too long|too many (input )?tokens"
-    r"|reduce the length of (the|your) (messages|prompt)|exceeds? the (model'?s? )?maximum (number )?(of )?(input )?tokens"
+    r"|reduce the length of (the|your) (messages|prompt)"
+    r"|exceeds? the (model'?s? )?maximum (number )?(of )?(input )?tokens"
     r"|maximum prompt length|input length .{0,40}exceed",
     re.IGNORECASE,
 )
@@ -121,7 +122,7 @@ def error_of(
     message = _text(fields.get("message") or fields.get("msg") or fields.get("error"))
     if message is None and inner:
         message = inner if isinstance(inner, str) else encode(inner).decode()
-    message = _clean(message) if message else f"the provider answered {status} without an explanation"
+    message = _clean(message or "") or f"the provider answered {status} without an explanation"
     return UpstreamError(status, type_, _text(code), message, _text(fields.get("param")), retry_after, dialect, body)
 
 

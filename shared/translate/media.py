@@ -4,7 +4,7 @@ import base64
 import binascii
 from typing import Any
 
-from shared.translate.terms import CannotTranslate, Losses
+from shared.translate.terms import CannotTranslate, Losses, wanted_objects, wanted_text
 
 _IMAGE_SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -84,11 +84,12 @@ def document_parts(block: dict[str, Any], where: str, losses: Losses) -> list[di
         return [{"type": "text", "text": f"{title}\n\n{text}" if title else text}]
     if kind == "content":
         content = source.get("content")
-        inner = [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+        inner = [{"type": "text", "text": content}] if isinstance(content, str) else wanted_objects(content, where)
         return [
-            image_part(item, where) if item.get("type") == "image" else {"type": "text", "text": item.get("text", "")}
+            image_part(item, where)
+            if item.get("type") == "image"
+            else {"type": "text", "text": wanted_text(item.get("text"), where)}
             for item in inner
-            if isinstance(item, dict)
         ]
     raise CannotTranslate(where, f"documents by {kind} cannot be sent to this model's provider")
 

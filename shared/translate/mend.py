@@ -44,16 +44,16 @@ class ChunkMender:
     """Mends the chunks of one stream, in order."""
 
     def __init__(self) -> None:
-        self._known: dict[Any, _Choice] = {}
+        self._known: dict[int, _Choice] = {}
 
     def mend(self, data: bytes, chunk: Chunk) -> bytes | None:
         """The chunk as clients can read it; None when it is sound, as nearly all are."""
         plans = []
         sound = True
         for choice in chunk.choices or ():
-            known = self._known.get(choice.index)
+            known = self._known.get(choice.number)
             if known is None:
-                known = self._known[choice.index] = _Choice()
+                known = self._known[choice.number] = _Choice()
             plan = _Plan([], None, finish=False)
             sound = _look(choice, known, plan) and sound
             plans.append(plan)

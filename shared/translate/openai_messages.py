@@ -6,9 +6,10 @@ from typing import Any
 from shared.translate.anthropic_messages import original_id
 from shared.translate.caching import cache_breakpoint
 from shared.translate.media import document_parts, image_part
-from shared.translate.terms import CannotTranslate, Losses, RequestOptions
+from shared.translate.terms import CannotTranslate, Losses, RequestOptions, wanted_objects, wanted_text
 from shared.wire.anthropic import blocks_of
 from shared.wire.json_text import encode_text
+from shared.wire.lenient import text
 
 Parts = list[dict[str, Any]]
 
@@ -53,24 +54,24 @@ class _Writer:
 
     def told(self) -> Parts:
         """The messages, instructions first."""
-        text = "\n\n".join(self._front)
-        if not text:
+        instructions = "\n\n".join(self._front)
+        if not instructions:
             return self._messages
-        content: Any = text
+        content: Any = instructions
         if self._front_marks:
-            content = [{"type": "text", "text": text, **self._front_marks}]
+            content = [{"type": "text", "text": instructions, **self._front_marks}]
         return [{"role": self._options.system_role, "content": content}, *self._messages]
 
     def take_system(self, system: Any, where: str) -> None:
         """Instructions; given late, they stay there only where the provider's chat template allows it."""
         if system is None:
             return
-        if not isinstance(system, str | list):
-            raise CannotTranslate(where, "must be a string or a list of blocks")
+        if not isinstance(system, str):
+            wanted_objects(system, where)
         blocks = blocks_of({"content": system})
         for block in blocks:
             self._front_marks |= cache_breakpoint(block, self._options, self._losses)
-        texts = [_ATTRIBUTION.sub("", str(block.get("text") or "")) for block in blocks]
+        texts = [_ATTRIBUTION.sub("", wanted_text(block.get("text"), f"{where}.text")) for block in blocks]
         texts = [text for text in texts if text]
         if self._messages and self._options.takes_late_system:
             if texts:
@@ -112,25 +113,28 @@ class _Writer:
                 media += shown
             else:
                 texts += [part["text"] for part in self._user_parts(item, where)]
-        text = "\n".join(texts)
+        said = "\n".join(texts)
         if block.get("is_error") is True:
             self._losses.add("tool_result.is_error")
-            text = _ERROR_MARK + text
-        self._messages.append({"role": "tool", "tool_call_id": _id(block.get("tool_use_id")), "content": text})
+            said = _ERROR_MARK + said
+        self._messages.append(
+            {"role": "tool", "tool_call_id": original_id(text(block.get("tool_use_id"))), "content": said}
+        )
         return media
 
     def _user_parts(self, block: dict[str, Any], where: str) -> Parts:
         kind = block.get("type")
         if kind == "text":
-            if not block.get("text"):
+            said = wanted_text(block.get("text"), f"{where}.text")
+            if not said:
                 return []
-            parts: Parts = [{"type": "text", "text": block["text"]}]
+            parts: Parts = [{"type": "text", "text": said}]
         elif kind == "image":
             parts = [image_part(block, where)]
         elif kind == "document":
             parts = document_parts(block, where, self._losses)
         elif kind == "search_result":
-            texts = [str(item.get("text") or "") for item in blocks_of(block)]
+            texts = [wanted_text(item.get("text"), f"{where}.content") for item in blocks_of(block)]
             heading = f"{block.get('title') or ''} ({block.get('source') or ''})"
             parts = [{"type": "text", "text": "\n".join([heading, *texts])}]
         else:
@@ -148,39 +152,35 @@ class _Writer:
         for block in blocks_of(message):
             kind = block.get("type")
             if kind == "text":
-                texts.append(str(block.get("text") or ""))
+                texts.append(text(block.get("text")))
             elif kind == "tool_use":
                 arguments = encode_text(block.get("input") or {})
                 function = {"name": block.get("name"), "arguments": arguments}
-                calls.append({"id": _id(block.get("id")), "type": "function", "function": function})
+                calls.append({"id": original_id(text(block.get("id"))), "type": "function", "function": function})
             elif kind in ("thinking", "redacted_thinking"):
                 thoughts.append(block)
             else:
                 self._losses.add(f"content.{kind}")
             if block.get("cache_control"):
                 self._losses.add("cache_control")
-        text = "".join(texts)
-        told: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
+        said = "".join(texts)
+        told: dict[str, Any] = {"role": "assistant", "content": said or (None if calls else "")}
         self._tell_thoughts(thoughts, told)
         if calls:
             told["tool_calls"] = calls
-        if text or calls or len(told) > 2:
+        if said or calls or len(told) > 2:
             self._messages.append(told)
 
     def _tell_thoughts(self, thoughts: Parts, told: dict[str, Any]) -> None:
         if not thoughts:
             return
-        text = "".join(str(thought.get("thinking") or "") for thought in thoughts)
-        if text and (self._options.takes_reasoning_content or self._options.takes_thinking_blocks):
-            told["reasoning_content"] = text
+        reasoning = "".join(text(thought.get("thinking")) for thought in thoughts)
+        if reasoning and (self._options.takes_reasoning_content or self._options.takes_thinking_blocks):
+            told["reasoning_content"] = reasoning
         if self._options.takes_thinking_blocks:
             told["thinking_blocks"] = thoughts
         else:
             self._losses.add("thinking.signature" if "reasoning_content" in told else "thinking")
-
-
-def _id(call_id: Any) -> str:
-    return original_id(call_id) if isinstance(call_id, str) else ""
 
 
 def _simplest(parts: Parts) -> Any:

@@ -4,8 +4,9 @@ from typing import Any
 
 from shared.translate.anthropic_request import pseudonym
 from shared.translate.openai_messages import to_openai_messages
-from shared.translate.terms import DEFAULT_OPTIONS, CannotTranslate, Losses, RequestOptions, Translated
+from shared.translate.terms import DEFAULT_OPTIONS, CannotTranslate, Losses, RequestOptions, Translated, wanted_text
 from shared.translate.tools import tools_to_openai
+from shared.wire.lenient import an_object
 
 _MOST_STOPS = 4
 _HANDLED = frozenset(
@@ -55,14 +56,12 @@ def _max_tokens(body: dict[str, Any], options: RequestOptions, losses: Losses) -
 
 
 def _tell_reasoning(body: dict[str, Any], told: dict[str, Any], options: RequestOptions, losses: Losses) -> None:
-    config = body.get("output_config")
-    config = config if isinstance(config, dict) else {}
+    config = an_object(body.get("output_config"))
     form = config.get("format")
     if isinstance(form, dict) and isinstance(form.get("schema"), dict):
         schema = {"name": _SCHEMA_NAME, "schema": form["schema"], "strict": True}
         told["response_format"] = {"type": "json_schema", "json_schema": schema}
-    thinking = body.get("thinking")
-    effort = config.get("effort") or _effort_of(thinking if isinstance(thinking, dict) else {})
+    effort = wanted_text(config.get("effort"), "output_config.effort") or _effort_of(an_object(body.get("thinking")))
     if effort is None:
         return
     if not options.takes_reasoning_effort:

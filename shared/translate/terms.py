@@ -78,3 +78,21 @@ class Losses:
 
 
 DEFAULT_OPTIONS = RequestOptions()
+
+
+def wanted_text(value: Any, where: str) -> str:
+    """The value as text; absent is empty, anything else is the caller's mistake."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise CannotTranslate(where, "must be a string")
+    return value
+
+
+def wanted_objects(value: Any, where: str) -> list[dict[str, Any]]:
+    """The value as a list of objects; absent is empty, anything else is the caller's mistake."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise CannotTranslate(where, "must be a list of objects")
+    return value

@@ -77,7 +77,7 @@ class OpenAIToAnthropic(Progress):
     def _choice(self, frame: Chunk) -> list[bytes]:
         out = [] if self._opened else [self._open(frame)]
         for choice in frame.choices or ():
-            if choice.index not in (0, None):
+            if choice.number != 0:
                 self.lossy.add("n")
                 continue
             if choice.delta is not None:

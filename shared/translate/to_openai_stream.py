@@ -9,6 +9,7 @@ from shared.translate.progress import Progress
 from shared.translate.reasons import finish_reason
 from shared.wire.frames import Block, Event, EventDelta, read_event
 from shared.wire.json_text import NotJsonError, decode, encode, encode_text
+from shared.wire.lenient import text
 from shared.wire.sse import DONE, OPENAI_DONE, SseEvent
 from shared.wire.usage import TokenUsage
 
@@ -19,7 +20,8 @@ class AnthropicToOpenAI(Progress):
     """Takes the events of an Anthropic provider, gives the chunks of an OpenAI answer.
 
     `model` is the name told to the client (the provider's own when None), `custom_tools` the names of tools
-    that the client offered as `custom`, whose input travels wrapped in an object.
+    that the client offered as `custom`, whose input travels wrapped in an object; `input_estimate` stands in for a
+    count of input that the provider never told.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class AnthropicToOpenAI(Progress):
         answer_id: str | None = None,
         created: int | None = None,
         include_usage: bool = False,
+        input_estimate: int = 0,
         legacy_functions: bool = False,
         custom_tools: frozenset[str] = frozenset(),
     ) -> None:
@@ -37,6 +40,7 @@ class AnthropicToOpenAI(Progress):
         self._id = answer_id
         self._created = int(clock.now()) if created is None else created
         self._include_usage = include_usage
+        self._input_estimate = input_estimate
         self._legacy = legacy_functions
         self._custom_tools = custom_tools
         self._opened = False
@@ -49,7 +53,6 @@ class AnthropicToOpenAI(Progress):
         self._arguments: list[str] = []
         self._tools = 0
         self._thoughts = 0
-        self._has_text = False
 
     def feed(self, event: SseEvent) -> list[bytes]:
         """The client events that this one gives."""
@@ -62,7 +65,7 @@ class AnthropicToOpenAI(Progress):
         if frame.type == "error" or frame.error is not None:
             self.failure = error_of(decode(event.data), 200, "anthropic", body=event.data)
             return []
-        handle = self._HANDLERS.get(frame.type)
+        handle = self._HANDLERS.get(frame.type) if isinstance(frame.type, str) else None
         return [] if handle is None else handle(self, frame)
 
     def finish(self) -> list[bytes]:
@@ -73,11 +76,11 @@ class AnthropicToOpenAI(Progress):
         out = []
         if self._include_usage:
             usage = self.usage
+            if usage.input_tokens is None:
+                usage = usage.merge(TokenUsage(input_tokens=self._input_estimate))
             if usage.output_tokens is None:
                 usage = usage.merge(TokenUsage(output_tokens=self.estimated_output_tokens))
-            out.append(
-                b'%b,"choices":[],"usage":%b}\n\n' % (self._head, encode(usage.to_openai())),
-            )
+            out.append(b'%b,"choices":[],"usage":%b}\n\n' % (self._head, encode(usage.to_openai())))
         out.append(OPENAI_DONE)
         return out
 
@@ -114,6 +117,7 @@ class AnthropicToOpenAI(Progress):
     def _block_start(self, frame: Event) -> list[bytes]:
         out = self._open({}) if self._block is None else self._block_stop(frame)
         block = self._block = frame.content_block or Block()
+        block.type, block.name = text(block.type), text(block.name)
         self._thinking, self._arguments, self._signature = [], [], ""
         if block.type == "tool_use":
             self.started_content = True
@@ -145,24 +149,24 @@ class AnthropicToOpenAI(Progress):
             self.lossy.add("citations")
         return []
 
-    def _with_open(self, emit: Any, text: str) -> list[bytes]:
-        if not text:
+    def _with_open(self, emit: Callable[[str], bytes], piece: str) -> list[bytes]:
+        if not piece:
             return []
-        return [emit(text)] if self._opened else [*self._open({}), emit(text)]
+        return [emit(piece)] if self._opened else [*self._open({}), emit(piece)]
 
-    def _text(self, text: str) -> bytes:
-        self.started_content = self._has_text = True
-        self.count_text(text)
-        return b'%b%b},"logprobs":null,"finish_reason":null}]}\n\n' % (self._content_head, encode(text))
-
-    def _thought(self, text: str) -> bytes:
+    def _text(self, piece: str) -> bytes:
         self.started_content = True
-        self.count_text(text)
-        self._thinking.append(text)
-        return self._chunk({"reasoning_content": text})
+        self.count_text(piece)
+        return b'%b%b},"logprobs":null,"finish_reason":null}]}\n\n' % (self._content_head, encode(piece))
+
+    def _thought(self, piece: str) -> bytes:
+        self.started_content = True
+        self.count_text(piece)
+        self._thinking.append(piece)
+        return self._chunk({"reasoning_content": piece})
 
     def _tool_start(self, block: Block) -> list[bytes]:
-        name = block.name if isinstance(block.name, str) else ""
+        name = block.name
         self.count_text(name)
         if self._legacy:
             return [self._chunk({"function_call": {"name": name, "arguments": ""}})] if not self._tools else []
@@ -251,8 +255,8 @@ class AnthropicToOpenAI(Progress):
 
 def _whole_input(block: Block) -> str:
     """The input that came whole with the block's start; a call without arguments has an empty object."""
-    text = bytes(block.input).decode("utf-8", "replace").strip()
-    return text if text not in ("", "null") else "{}"
+    whole = bytes(block.input).decode("utf-8", "replace").strip()
+    return whole if whole not in ("", "null") else "{}"
 
 
 def unwrapped_input(arguments: str) -> str:

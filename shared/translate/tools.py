@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from shared.translate.terms import CannotTranslate, Losses
+from shared.translate.terms import CannotTranslate, Losses, wanted_objects
+from shared.wire.lenient import objects, text
 from shared.wire.openai import tool_name
 
 _CUSTOM_INPUT = {
@@ -33,12 +34,12 @@ def tools_to_anthropic(body: dict[str, Any], losses: Losses) -> AnthropicTools:
     told = AnthropicTools(legacy=bool(body.get("functions")) and not body.get("tools"))
     by_name: dict[str, dict[str, Any]] = {}
     custom: set[str] = set()
-    for index, tool in enumerate(_listed(body, "tools")):
+    for index, tool in enumerate(wanted_objects(body.get("tools"), "tools")):
         name, translated = _tool(tool, f"tools[{index}]", losses)
         by_name.setdefault(name, translated)
         if tool.get("type") == "custom":
             custom.add(name)
-    for index, function in enumerate(_listed(body, "functions")):
+    for index, function in enumerate(wanted_objects(body.get("functions"), "functions")):
         by_name.setdefault(*_function(function, f"functions[{index}]"))
     choice = body.get("tool_choice")
     if choice is None:
@@ -48,15 +49,6 @@ def tools_to_anthropic(body: dict[str, Any], losses: Losses) -> AnthropicTools:
     told.custom = frozenset(custom)
     _settle_choice(told, body.get("parallel_tool_calls"))
     return told
-
-
-def _listed(body: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    value = body.get(name)
-    if value is None:
-        return []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise CannotTranslate(name, "must be a list of objects")
-    return value
 
 
 def _settle_choice(told: AnthropicTools, parallel: Any) -> None:
@@ -121,7 +113,7 @@ def _choice(choice: Any, losses: Losses) -> tuple[dict[str, Any] | None, set[str
         allowed = choice.get("allowed_tools")
         allowed = allowed if isinstance(allowed, dict) else {}
         losses.add("tool_choice.allowed_tools")
-        names = {tool_name(tool) for tool in allowed.get("tools") or () if isinstance(tool, dict)}
+        names = {tool_name(tool) for tool in objects(allowed.get("tools"))}
         return {"type": simple.get(str(allowed.get("mode")), "auto")}, names
     name = tool_name(choice) or choice.get("name")
     if not isinstance(name, str) or not name:
@@ -132,7 +124,7 @@ def _choice(choice: Any, losses: Losses) -> tuple[dict[str, Any] | None, set[str
 def tools_to_openai(body: dict[str, Any], losses: Losses) -> dict[str, Any]:
     """The members `tools`, `tool_choice` and `parallel_tool_calls` for a Messages request's tools."""
     tools = []
-    for index, tool in enumerate(_listed(body, "tools")):
+    for index, tool in enumerate(wanted_objects(body.get("tools"), "tools")):
         kind = tool.get("type")
         if kind not in (None, "custom"):
             losses.add(f"tools.{kind}")
@@ -143,7 +135,7 @@ def tools_to_openai(body: dict[str, Any], losses: Losses) -> dict[str, Any]:
     if not isinstance(choice, dict):
         return told
     simple = {"auto": "auto", "none": "none", "any": "required"}
-    kind = choice.get("type")
+    kind = text(choice.get("type"))
     if not tools:
         if kind in ("any", "tool"):
             raise CannotTranslate("tool_choice", "a tool is required but none can be offered to this model's provider")

@@ -78,7 +78,7 @@ class OpenAIWatcher(Progress):
                     self.failure = UpstreamError(502, None, None, "the provider ended the answer with an error")
                     return
                 self.started_content = True
-                self._finished_choices.add(choice.index)
+                self._finished_choices.add(choice.number)
                 self.finished = len(self._finished_choices) >= self._choices
 
     def _look_at_delta(self, delta: Delta) -> None:
@@ -144,7 +144,8 @@ class AnthropicWatcher(Progress):
                 self._look_at_delta(frame.delta)
         else:
             self._look(kind, frame)
-        name = kind if isinstance(kind, str) else event.event
+        # A type that is no plain word could end the line it is written on.
+        name = kind if isinstance(kind, str) and kind.isidentifier() else event.event
         if name == event.event and event.is_clean:
             return event.raw
         return None if name is None else encode_event(event.data, name)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from shared.wire.errors import error_event as event_of
 from shared.wire.errors import error_object
 from shared.wire.json_text import NotJsonError, decode, encode
+from shared.wire.lenient import objects, text
 from shared.wire.tool_call import ToolCall, arguments_object, arguments_text
 from shared.wire.usage import NOTHING_TOLD, TokenUsage
 
@@ -54,18 +55,18 @@ def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     content = message.get("content")
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
-    return [block for block in content or () if isinstance(block, dict)]
+    return objects(content)
 
 
 def text_of(message: dict[str, Any]) -> str:
     """The text of a message, blocks joined; tool results and thinking are not text."""
-    return "".join(str(block.get("text") or "") for block in blocks_of(message) if block.get("type") == "text")
+    return "".join(text(block.get("text")) for block in blocks_of(message) if block.get("type") == "text")
 
 
 def tool_calls_of(message: dict[str, Any]) -> list[ToolCall]:
     """The `tool_use` blocks of an assistant message or of a complete answer."""
     return [
-        ToolCall(str(block.get("id") or ""), str(block.get("name") or ""), arguments_text(block.get("input")))
+        ToolCall(text(block.get("id")), text(block.get("name")), arguments_text(block.get("input")))
         for block in blocks_of(message)
         if block.get("type") == "tool_use"
     ]
@@ -73,13 +74,12 @@ def tool_calls_of(message: dict[str, Any]) -> list[ToolCall]:
 
 def tool_name(tool: dict[str, Any]) -> str:
     """The name of an offered tool, server tools included."""
-    name = tool.get("name")
-    return name if isinstance(name, str) else ""
+    return text(tool.get("name"))
 
 
 def tool_names(body: dict[str, Any]) -> list[str]:
     """The names of the tools that a request offers."""
-    names = [tool_name(tool) for tool in body.get("tools") or () if isinstance(tool, dict)]
+    names = [tool_name(tool) for tool in objects(body.get("tools"))]
     return [name for name in names if name]
 
 
@@ -89,12 +89,12 @@ def function_tool(name: str, description: str, input_schema: dict[str, Any]) -> 
 
 
 def assistant_message(
-    text: str | None, calls: Sequence[ToolCall] = (), thinking: Sequence[dict[str, Any]] = ()
+    said: str | None, calls: Sequence[ToolCall] = (), thinking: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
     """An assistant's turn: thinking blocks first, text next, calls last."""
     content: list[dict[str, Any]] = [*thinking]
-    if text:
-        content.append({"type": "text", "text": text})
+    if said:
+        content.append({"type": "text", "text": said})
     content += [
         {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_object(call.arguments) or {}}
         for call in calls
@@ -142,22 +142,22 @@ class _Block:
         block = dict(self.start)
         for key in ("text", "thinking"):
             if key in self.pieces:
-                block[key] = str(block.get(key) or "") + "".join(self.pieces[key])
+                block[key] = text(block.get(key)) + "".join(self.pieces[key])
         if self.signature is not None:
             block["signature"] = self.signature
         if self.citations:
-            block["citations"] = [*(block.get("citations") or ()), *self.citations]
+            block["citations"] = [*objects(block.get("citations")), *self.citations]
         if "input" in block or "partial_json" in self.pieces or block.get("type") == "tool_use":
             block["input"] = self._input(block.get("input"))
         return block
 
     def _input(self, whole: Any) -> Any:
         """The input from its fragments, or whole from the block's start; cut short by a limit, it is empty."""
-        text = "".join(self.pieces.get("partial_json", ()))
-        if not text.strip():
+        given = "".join(self.pieces.get("partial_json", ()))
+        if not given.strip():
             return whole if whole is not None else {}
         try:
-            return decode(text)
+            return decode(given)
         except NotJsonError:
             return {}
 

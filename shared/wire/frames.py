@@ -56,6 +56,11 @@ class Choice(msgspec.Struct):
     delta: Delta | None = None
     finish_reason: Any = None
 
+    @property
+    def number(self) -> int:
+        """The index where it is one, else the first."""
+        return self.index if isinstance(self.index, int) else 0
+
 
 class Chunk(msgspec.Struct):
     """One frame of a chat completion stream; `choices` is None when the frame has none."""

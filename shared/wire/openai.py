@@ -7,6 +7,7 @@ from shared.wire.call_tracker import CallTracker
 from shared.wire.errors import error_event as event_of
 from shared.wire.errors import error_object
 from shared.wire.json_text import encode
+from shared.wire.lenient import an_object, objects, text
 from shared.wire.tool_call import ToolCall, arguments_text
 from shared.wire.usage import NOTHING_TOLD, TokenUsage
 
@@ -44,50 +45,41 @@ def text_of(message: dict[str, Any]) -> str:
     content = message.get("content")
     if isinstance(content, str):
         return content
-    texts = [
-        str(part.get("text") or part.get("refusal") or "")
-        for part in content or ()
-        if isinstance(part, dict) and part.get("type", "text") in ("text", "refusal")
-    ]
-    return "".join(texts)
+    parts = [part for part in objects(content) if part.get("type", "text") in ("text", "refusal")]
+    return "".join(text(part.get("text")) or text(part.get("refusal")) for part in parts)
 
 
 def message_of(answer: dict[str, Any]) -> dict[str, Any]:
     """The first choice's message of a complete answer; empty when there is none."""
-    choices = answer.get("choices")
-    message = choices[0].get("message") if isinstance(choices, list) and choices else None
-    return message if isinstance(message, dict) else {}
+    choices = objects(answer.get("choices"))
+    return an_object(choices[0].get("message")) if choices else {}
 
 
 def tool_calls_of(message: dict[str, Any]) -> list[ToolCall]:
     """The calls of an assistant message: functions, custom tools and the legacy `function_call`."""
     calls = []
-    for call in message.get("tool_calls") or ():
-        if not isinstance(call, dict):
-            continue
+    for call in objects(message.get("tool_calls")):
         if isinstance(custom := call.get("custom"), dict):
             arguments = encode({"input": custom.get("input") or ""}).decode()
-            calls.append(ToolCall(str(call.get("id") or ""), str(custom.get("name") or ""), arguments))
+            calls.append(ToolCall(text(call.get("id")), text(custom.get("name")), arguments))
         elif isinstance(function := call.get("function"), dict):
             arguments = arguments_text(function.get("arguments"))
-            calls.append(ToolCall(str(call.get("id") or ""), str(function.get("name") or ""), arguments))
+            calls.append(ToolCall(text(call.get("id")), text(function.get("name")), arguments))
     legacy = message.get("function_call")
     if not calls and isinstance(legacy, dict):
-        calls.append(ToolCall("", str(legacy.get("name") or ""), arguments_text(legacy.get("arguments"))))
+        calls.append(ToolCall("", text(legacy.get("name")), arguments_text(legacy.get("arguments"))))
     return calls
 
 
 def tool_name(tool: dict[str, Any]) -> str:
     """The name of an offered tool; empty for kinds without one."""
-    inner = tool.get("function") or tool.get("custom")
-    name = inner.get("name") if isinstance(inner, dict) else None
-    return name if isinstance(name, str) else ""
+    return text(an_object(tool.get("function") or tool.get("custom")).get("name"))
 
 
 def tool_names(body: dict[str, Any]) -> list[str]:
     """The names of the tools and legacy functions that a request offers."""
-    names = [tool_name(tool) for tool in body.get("tools") or () if isinstance(tool, dict)]
-    names += [str(function.get("name") or "") for function in body.get("functions") or () if isinstance(function, dict)]
+    names = [tool_name(tool) for tool in objects(body.get("tools"))]
+    names += [text(function.get("name")) for function in objects(body.get("functions"))]
     return [name for name in names if name]
 
 
@@ -96,9 +88,9 @@ def function_tool(name: str, description: str, input_schema: dict[str, Any]) -> 
     return {"type": "function", "function": {"name": name, "description": description, "parameters": input_schema}}
 
 
-def assistant_message(text: str | None, calls: Sequence[ToolCall] = (), **extras: Any) -> dict[str, Any]:
+def assistant_message(content: str | None, calls: Sequence[ToolCall] = (), **extras: Any) -> dict[str, Any]:
     """An assistant's turn; `extras` are members such as `reasoning_content` and `thinking_blocks`."""
-    message: dict[str, Any] = {"role": "assistant", "content": text or None, **extras}
+    message: dict[str, Any] = {"role": "assistant", "content": content or None, **extras}
     if calls:
         message["tool_calls"] = [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
@@ -129,7 +121,7 @@ class _Call:
         inner = delta.get(kind)
         if isinstance(inner, dict):
             self.kind = kind
-            self.name = self.name or str(inner.get("name") or "")
+            self.name = self.name or text(inner.get("name"))
             piece = inner.get("input" if kind == "custom" else "arguments")
             if piece:
                 self.pieces.append(piece if isinstance(piece, str) else arguments_text(piece))
@@ -137,12 +129,12 @@ class _Call:
         self.extras |= {key: value for key, value in delta.items() if key not in known and value is not None}
 
     def told(self, position: int) -> dict[str, Any]:
-        text = "".join(self.pieces)
+        whole = "".join(self.pieces)
         call: dict[str, Any] = {"id": self.id or f"call_{position}", "type": self.kind}
         if self.kind == "custom":
-            call["custom"] = {"name": self.name, "input": text}
+            call["custom"] = {"name": self.name, "input": whole}
         else:
-            call["function"] = {"name": self.name, "arguments": text if text.strip() else "{}"}
+            call["function"] = {"name": self.name, "arguments": whole if whole.strip() else "{}"}
         return call | self.extras
 
 
@@ -157,20 +149,18 @@ class _Choice:
 
     def take(self, delta: dict[str, Any]) -> None:
         for key in ("content", "refusal", "reasoning_content", "reasoning"):
-            if isinstance(text := delta.get(key), str):
-                self.texts.setdefault(key, []).append(text)
-        for call in delta.get("tool_calls") or ():
-            if isinstance(call, dict):
-                self._take_call(call)
+            if isinstance(piece := delta.get(key), str):
+                self.texts.setdefault(key, []).append(piece)
+        for call in objects(delta.get("tool_calls")):
+            self._take_call(call)
         if isinstance(function := delta.get("function_call"), dict):
             self.legacy = self.legacy or _Call()
             self.legacy.take({"function": function})
-        for block in delta.get("thinking_blocks") or ():
-            if isinstance(block, dict):
-                self.thinking_blocks.append({key: value for key, value in block.items() if key != "index"})
+        for block in objects(delta.get("thinking_blocks")):
+            self.thinking_blocks.append({key: value for key, value in block.items() if key != "index"})
 
     def _take_call(self, delta: dict[str, Any]) -> None:
-        inner = delta.get("function") or delta.get("custom") or {}
+        inner = an_object(delta.get("function") or delta.get("custom"))
         arguments = inner.get("arguments") or inner.get("input")
         position, begins = self.tracker.place(delta.get("index"), delta.get("id"), inner.get("name"), arguments)
         if begins:
@@ -213,9 +203,7 @@ class OpenAIAccumulator:
         if isinstance(usage := chunk.get("usage"), dict):
             self._usage = usage
             self.usage = self.usage.merge(TokenUsage.from_openai(usage))
-        for choice in chunk.get("choices") or ():
-            if not isinstance(choice, dict):
-                continue
+        for choice in objects(chunk.get("choices")):
             index = choice.get("index")
             state = self._choices.setdefault(index if isinstance(index, int) else 0, _Choice())
             if isinstance(delta := choice.get("delta"), dict):

@@ -1,6 +1,6 @@
 """Composes the reports service from what the process has opened: the desk, the builders and what moves jobs along."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -17,12 +17,11 @@ from services.reports.reach import (
     BodyCache,
     DataTransport,
     GatewayModel,
-    HttpCaller,
     HttpUsageClient,
     LocalCaller,
     RemoteCaller,
 )
-from services.reports.recipes import Recipe, TokenRecipe, UsageRecipe
+from services.reports.recipes import ANY_MODEL, Recipe, TokenRecipe, UsageRecipe
 from services.reports.relay import Relay, Sweeper, worker_name
 from services.reports.routes import install
 from services.reports.sources.gather import Sources
@@ -38,16 +37,10 @@ from shared.service import Part, Resources
 from shared.settings import Settings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-ANY_MODEL = "auto"
-
-
-def elsewhere() -> App | None:
-    """The gateway of a process that has none."""
-    return None
 
 
 async def compose(
-    resources: Resources, *, gateway: Callable[[], App | None] = elsewhere, usage: App | None = None
+    resources: Resources, *, gateway: Callable[[], App | None] | None = None, usage: App | None = None
 ) -> Part:
     """The reports service; where the others are in the same process they are called without a socket.
 
@@ -117,18 +110,15 @@ def _text(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
 
 
-def make_recipes(resources: Resources, gateway: Callable[[], App | None], usage: App | None) -> dict[str, Recipe]:
+def make_recipes(
+    resources: Resources, gateway: Callable[[], App | None] | None, usage: App | None
+) -> dict[str, Recipe]:
     settings, config = resources.settings, resources.config
     admin, internal = _text(settings.admin_token or settings.token), _text(settings.internal_token)
 
-    async def ask_gateway(
-        method: str, path: str, *, headers: Mapping[str, str], body: bytes = b"", seconds: float = 30
-    ) -> tuple[int, bytes]:
-        app = gateway()
-        call: HttpCaller = LocalCaller(app) if app else RemoteCaller(resources.http.session, settings.url)
-        return await call(method, path, headers=headers, body=body, seconds=seconds)
-
-    ask_usage: HttpCaller = LocalCaller(usage) if usage else RemoteCaller(resources.http.session, settings.usage_url)
+    session = resources.http.session
+    ask_gateway = LocalCaller(gateway) if gateway else RemoteCaller(session, settings.url)
+    ask_usage = LocalCaller(lambda: usage) if usage else RemoteCaller(session, settings.usage_url)
     foreman = Foreman(settings.environment)
     sources = Sources(
         DataTransport(resources.http),

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from services.reports.app import ANY_MODEL
 from services.reports.errors import BuildError, FieldInvalid, TokenMismatchError, TokenUnknownError
 from services.reports.foreman import Foreman
 from services.reports.job import STAGES, Job
 from services.reports.reach import BodyCache, DataTransport, GatewayModel, RemoteCaller
-from services.reports.recipes import Outcome, TokenRecipe
+from services.reports.recipes import ANY_MODEL, Outcome, TokenRecipe
 from services.reports.request import TOKEN_FORMATS, read
 from services.reports.sources.base import Finding
 from services.reports.sources.gather import Sources

@@ -6,12 +6,11 @@ import msgspec
 import structlog
 
 from services.reports.build import Builder
-from services.reports.plan import DEAD_QUEUE, QUEUE
-from shared.bus import Bus, Delivery, Queue
+from services.reports.plan import QUEUE, QUEUES
+from shared.bus import Bus, Delivery
 from shared.errors import TollwayError
 
 log = structlog.get_logger(__name__)
-QUEUES = (Queue(QUEUE, delivery_limit=5, dead_letter=DEAD_QUEUE), Queue(DEAD_QUEUE))
 PAUSE_SECONDS = 1.0
 
 

@@ -1,5 +1,7 @@
 """Constants of the job's life: how long a lease holds, when a retry comes, how long anything may take."""
 
+from shared.bus import Queue
+
 LEASE_SECONDS = 20.0
 BEAT_SECONDS = 4.0
 JOB_SECONDS = 900.0
@@ -14,4 +16,5 @@ RETENTION_EVERY_SECONDS = 600.0
 METADATA_DAYS = 365
 QUEUE = "reports.jobs"
 DEAD_QUEUE = "reports.dead"
+QUEUES = (Queue(QUEUE, delivery_limit=5, dead_letter=DEAD_QUEUE), Queue(DEAD_QUEUE))
 MOST_WAITING_PER_OWNER = 1000

@@ -102,12 +102,15 @@ class RemoteCaller:
 class LocalCaller:
     """In the same process: calls the ASGI app as a server would."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: Callable[[], App | None]) -> None:
         self._app = app
 
     async def __call__(
         self, method: str, path: str, *, headers: Mapping[str, str], body: bytes = b"", seconds: float = 30
     ) -> tuple[int, bytes]:
+        app = self._app()
+        if app is None:
+            raise OSError("not composed in this process")
         plain, _, query = path.partition("?")
         scope = {
             "type": "http",
@@ -140,7 +143,7 @@ class LocalCaller:
             received.extend(message.get("body", b""))
 
         async with asyncio.timeout(seconds):
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
         return status, bytes(received)
 
 

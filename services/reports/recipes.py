@@ -22,6 +22,8 @@ from shared import clock
 
 Stage = Callable[[Job, dict[str, bytes], Path], Awaitable[bytes]]
 ADMIN = "admin"
+# What a report asks for when no model is named: the healthiest one.
+ANY_MODEL = "auto"
 
 
 class Outcome(msgspec.Struct):

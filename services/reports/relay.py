@@ -12,6 +12,7 @@ from services.reports.artifacts import ArtifactFolder
 from services.reports.plan import (
     METADATA_DAYS,
     QUEUE,
+    QUEUES,
     RETENTION_EVERY_SECONDS,
     SWEEP_SECONDS,
     UNHEARD_SECONDS,
@@ -44,12 +45,13 @@ class Relay:
 
     async def run(self) -> None:
         await self._ready.wait()
+        await self._bus.declare(*QUEUES)
         while True:
             self.wake.clear()
             try:
                 parcels = await self._outbox.take(clock.now())
                 await asyncio.gather(*(self._send(parcel) for parcel in parcels))
-            except (DatabaseUnavailable, BusUnavailable) as error:
+            except DatabaseUnavailable as error:
                 log.warning("report_relay_waits", error=type(error).__name__)
                 await asyncio.sleep(AWAY_SECONDS)
                 continue
@@ -65,9 +67,7 @@ class Relay:
 
     async def _send(self, parcel: Parcel) -> None:
         if parcel.kind == JOB:
-            body = msgspec.json.encode({"job_id": parcel.job_id})
-            await self._bus.send(QUEUE, Message(body, message_id=parcel.id))
-            await self._outbox.sent(parcel)
+            await self._offer(parcel)
             return
         url, secret = await self._outbox.address(parcel.job_id)
         if not url or not secret or await self._webhooks.post(url, secret, f"msg_{parcel.id}", parcel.payload):
@@ -77,6 +77,16 @@ class Relay:
         else:
             log.warning("report_webhook_given_up", job=parcel.job_id)
             await self._outbox.sent(parcel)
+
+    async def _offer(self, parcel: Parcel) -> None:
+        body = msgspec.json.encode({"job_id": parcel.job_id})
+        try:
+            await self._bus.send(QUEUE, Message(body, message_id=parcel.id))
+        except BusUnavailable as error:
+            log.warning("report_offer_waits", job=parcel.job_id, error=error.error_code)
+            await self._outbox.postpone(parcel, clock.now() + AWAY_SECONDS)
+            return
+        await self._outbox.sent(parcel)
 
 
 class Sweeper:

@@ -14,7 +14,8 @@ JOB, WEBHOOK = "job", "webhook"
 
 
 def from_row(row: sa.RowMapping) -> Job:
-    return msgspec.convert(dict(row), Job)
+    # SQLAlchemy names columns by a subclass of str, which msgspec does not take for a key.
+    return msgspec.convert({str(name): value for name, value in row.items()}, Job)
 
 
 async def locked(connection: AsyncConnection, job_id: str) -> Job | None:

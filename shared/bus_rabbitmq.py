@@ -76,7 +76,7 @@ class RabbitBus:
             try:
                 await self._make(connection, queues)
             except BROKEN as error:
-                raise BusUnavailable("the queues could not be declared") from error
+                log.warning("declare_waits", error=f"{type(error).__name__}: {error}"[:200])
 
     async def send(self, queue: str, message: Message, *, timeout_seconds: float = 5, delay_seconds: int = 0) -> None:
         """Into the queue, confirmed by the broker."""

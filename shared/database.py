@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -59,7 +59,7 @@ class Database:
                 await asyncio.to_thread(
                     self._migrate_sqlite
                 ) if self.dialect == "sqlite" else await self._migrate_postgres()
-            except (OSError, DBAPIError, DatabaseUnavailable) as error:
+            except (OSError, SQLAlchemyError) as error:
                 log.warning("database_unavailable", error=type(error).__name__, retry_seconds=RETRY_SECONDS)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
@@ -71,8 +71,6 @@ class Database:
 
     async def ping(self) -> None:
         """Whether it is migrated and answers; raises DatabaseUnavailable."""
-        if not self.ready.is_set():
-            raise DatabaseUnavailable
         async with self.read() as connection:
             await connection.execute(text("SELECT 1"))
 
@@ -94,6 +92,8 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
+        if not self.ready.is_set():
+            raise DatabaseUnavailable  # it may answer, but the tables are not there yet
         try:
             async with self.engine.connect() as connection:
                 if write and self.dialect == "sqlite":

@@ -5,13 +5,12 @@ import asyncio
 import structlog
 
 from services.usage.book import Book
-from shared.bus import Bus, Delivery, Queue
+from shared.bus import Bus, Delivery
 from shared.errors import Unavailable
-from shared.messages.router import USAGE_QUEUE
+from shared.messages.router import EVENTS, USAGE_QUEUE
 
 log = structlog.get_logger(__name__)
 
-QUEUE = Queue(USAGE_QUEUE, delivery_limit=20, dead_letter=f"{USAGE_QUEUE}.dead", single_active=True)
 MOST = 1000
 PREFETCH = 2000
 WAIT_SECONDS = 0.1
@@ -28,7 +27,7 @@ class Intake:
 
     async def run(self) -> None:
         """Take batches until cancelled; nothing is fetched before the tables are there."""
-        await self._bus.declare(QUEUE)
+        await self._bus.declare(EVENTS)
         await self._ready.wait()
         async with self._bus.subscribe(USAGE_QUEUE, prefetch=PREFETCH) as subscription:
             while True:

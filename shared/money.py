@@ -19,7 +19,7 @@ class Money:
 
     @property
     def decimal(self) -> Decimal:
-        """The amount, exact, without an exponent or trailing zeros."""
+        """The amount, exact, without trailing zeros."""
         return decimal_of(self.nano)
 
     @classmethod
@@ -29,7 +29,7 @@ class Money:
 
 
 def decimal_of(nano: int) -> Decimal:
-    """Nano-units as a decimal number that JSON and people can read: never `1E+1`, never `0.100`."""
+    """Nano-units as the shortest decimal number: never `1E+1`, never `0.100`."""
     whole, rest = divmod(abs(nano), NANO)
     sign = "-" if nano < 0 else ""
     digits = f"{rest:09d}".rstrip("0")

@@ -8,6 +8,7 @@ import io
 import re
 import secrets
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,7 +121,7 @@ def cell(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA) else value
-    return str(value)
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def page(content: dict[str, Any]) -> str:

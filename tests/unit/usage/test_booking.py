@@ -1,0 +1,230 @@
+"""Booking: whatever arrives how often in whatever order, every event counts once, and rollups equal events."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select, text
+
+from services.usage.consumers import QUEUE, Intake
+from services.usage.store import ledger as store
+from services.usage.tables import quarantine
+from shared import ids
+from shared.bus import Message
+from shared.errors import DatabaseUnavailable
+from shared.messages.envelope import encode
+from shared.messages.router import USAGE_QUEUE, AttemptEnded
+from shared.wire.usage import TokenUsage
+from tests.fakes.ledger import Books, ended, opened
+
+NOTHING = TokenUsage()
+
+events_strategy = st.lists(
+    st.builds(
+        ended,
+        st.sampled_from(["qwen-plus", "qwen-max", "gpt-4o-mini", "unknown-model"]),
+        st.one_of(st.none(), st.integers(0, 5000)),
+        st.one_of(st.none(), st.integers(0, 5000)),
+        at=st.floats(1_790_000_000, 1_795_000_000),
+        kind=st.sampled_from(["model", "model", "model", "tool", "cache"]),
+        key_id=st.sampled_from([None, "k1", "k2"]),
+        user_id=st.sampled_from([None, "u1", "u2", "用户"]),
+        session_id=st.sampled_from([None, "s1"]),
+        function=st.sampled_from([None, "f"]),
+        attempt=st.integers(1, 3),
+        status=st.sampled_from(["ok", "ok", "error", "aborted", "interrupted"]),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=events_strategy, data=st.data(), zone=st.sampled_from(["Asia/Shanghai", "Asia/Kolkata", "UTC"]))
+def test_any_split_order_and_repetition_books_the_same(
+    tmp_path_factory: pytest.TempPathFactory, events: list[AttemptEnded], data: st.DataObject, zone: str
+) -> None:
+    delivered = data.draw(
+        st.permutations(events + data.draw(st.lists(st.sampled_from(events), max_size=10)) if events else [])
+    )
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(delivered)), max_size=4)))
+
+    async def run() -> None:
+        folder = tmp_path_factory.mktemp("ledger")
+        async with opened(folder, {"usage": {"timezone": zone}}) as books:
+            accepted: set[str] = set()
+            for start, end in zip([0, *cuts], [*cuts, len(delivered)], strict=True):
+                booked = await books.ledger.book.book_messages([encode(event) for event in delivered[start:end]])
+                assert not accepted & booked.accepted
+                accepted |= booked.accepted
+            assert accepted == {event.event_id for event in events}
+            proof = await books.post("proof")
+            assert proof["ok"], proof["differences"]
+            assert proof["events"] == len(events)
+
+    asyncio.run(run())
+
+
+async def test_a_message_that_can_never_be_booked_is_set_aside_once_and_the_others_are_booked(books: Books) -> None:
+    good = [ended() for _ in range(5)]
+    bad = [
+        b"not json",
+        b'{"type": "attempt_ended"}',
+        encode(ended(event_id="no-uuid")),
+        encode(ended(timestamp=-1.0)),
+        encode(ended(kind="other")),
+        encode(ended(usage=TokenUsage(-5, 1))),
+        b"\xff\xfe",
+    ]
+    for _ in range(2):
+        booked = await books.ledger.book.book_messages([*bad, *(encode(event) for event in good)])
+        assert booked.quarantined == len(bad)
+    assert (await books.get("stats/current"))["today"]["calls"] == 5
+    async with books.resources.database.read() as connection:
+        reasons = (await connection.execute(select(quarantine.c.reason))).scalars().all()
+    assert len(reasons) == len(bad)
+    assert (await books.get("health"))["quarantined"] == len(bad)
+
+
+async def test_what_the_database_refuses_is_found_by_halving(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = store.insert_events
+
+    class Refused(Exception):
+        sqlstate = "22021"
+
+    from sqlalchemy.exc import DBAPIError
+
+    async def picky_as_data_error(connection: Any, rows: Any) -> set[str]:
+        if any(row.user_id == "poison" for row in rows):
+            raise DBAPIError("INSERT", {}, Refused())
+        return await real(connection, rows)
+
+    monkeypatch.setattr(store, "insert_events", picky_as_data_error)
+    events = [ended(user_id="poison" if number == 6 else "fine") for number in range(11)]
+    booked = await books.ledger.book.book_messages([encode(event) for event in events])
+    assert (len(booked.accepted), booked.quarantined) == (10, 1)
+
+
+async def test_text_no_database_stores_is_cleaned_and_not_poison(books: Books) -> None:
+    booked = await books.ledger.book.book([ended(user_id="a\0b", function="x" * 5000, error_msg="\ud800")])
+    (event,) = (await books.get("events"))["events"]
+    assert len(booked.accepted) == 1
+    assert (event["user_id"], len(event["function"])) == ("ab", 512)
+
+
+async def test_kinds_are_counted_apart(books: Books) -> None:
+    await books.ledger.book.book(
+        [
+            ended("qwen-plus", user_id="u"),
+            ended("time__now", kind="tool", provider="time", usage=NOTHING, user_id="u"),
+            ended("qwen-plus", kind="cache", user_id="u", usage=NOTHING),
+        ]
+    )
+    daily = await books.get("stats/daily")
+    assert (daily["total_calls"], daily["tool_calls"], daily["cache_hits"]) == (1, 1, 1)
+    events = {event["kind"]: event for event in (await books.get("events"))["events"]}
+    assert events["cache"]["cost"] == 0
+    assert events["tool"]["cost"] is None
+    assert events["tool"]["unpriced"] is False
+    assert (await books.get("top_users"))["top_users"] == [{"user_id": "u", "calls": 1, "tokens": 2700, "cost": 0.0022}]
+
+
+async def test_gaps_in_a_producers_sequence_are_told_and_heal(books: Books) -> None:
+    await books.ledger.book.book([ended(producer="gateway-1", sequence=number) for number in (1, 2, 5)])
+    health = await books.get("health")
+    assert health["gaps"] == 2
+    assert health["producers"][0]["missing"] == [{"from": 3, "to": 4}]
+    await books.ledger.book.book([ended(producer="gateway-1", sequence=number) for number in (4, 3, 3)])
+    assert (await books.get("health"))["gaps"] == 0
+
+
+async def test_a_failed_booking_leaves_nothing_behind(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any) -> None:
+        raise DatabaseUnavailable
+
+    real = store.see_sequences
+    monkeypatch.setattr(store, "see_sequences", broken)
+    event = ended()
+    with pytest.raises(DatabaseUnavailable):
+        await books.ledger.book.book([event])
+    assert (await books.get("events"))["events"] == []
+    monkeypatch.setattr(store, "see_sequences", real)
+    assert (await books.ledger.book.book([event])).accepted == {event.event_id}
+    assert (await books.post("proof"))["ok"]
+
+
+async def test_the_intake_books_from_the_bus_and_acknowledges_after_the_commit(tmp_path: Path) -> None:
+    async with opened(tmp_path) as books:
+        bus = books.resources.bus
+        intake = Intake(bus, books.ledger.book, books.resources.database.ready)
+        running = books.resources.tasks.start(intake.run(), name="intake")
+        await bus.declare(QUEUE)
+        seen = books.ledger.live.number
+        for number in range(20):
+            await bus.send(USAGE_QUEUE, Message(encode(ended(producer="p", sequence=number + 1))))
+        await bus.send(USAGE_QUEUE, Message(b"poison"))
+        async with asyncio.timeout(10):
+            while (await books.get("health"))["events_total"] < 20 or await bus.depth(USAGE_QUEUE):
+                await books.ledger.live.wait(seen, 0.2)
+        health = await books.get("health")
+        assert (health["quarantined"], health["gaps"], health["lag_seconds"]) == (1, 0, 0)
+        running.cancel()
+
+
+async def test_the_intake_holds_a_batch_while_the_database_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as books:
+        bus, book = books.resources.bus, books.ledger.book
+        failures, tried = [DatabaseUnavailable(), DatabaseUnavailable()], asyncio.Event()
+        real = book.book_messages
+
+        async def away(bodies: Any) -> Any:
+            if failures:
+                raise failures.pop()
+            result = await real(bodies)
+            tried.set()
+            return result
+
+        monkeypatch.setattr(book, "book_messages", away)
+        running = books.resources.tasks.start(Intake(bus, book, books.resources.database.ready).run(), name="intake")
+        await bus.declare(QUEUE)
+        await bus.send(USAGE_QUEUE, Message(encode(ended())))
+        async with asyncio.timeout(10):
+            await tried.wait()
+        assert len((await books.get("events"))["events"]) == 1
+        running.cancel()
+
+
+async def test_a_lost_rollup_is_found_and_put_right(books: Books) -> None:
+    await books.ledger.book.book([ended("qwen-max", user_id="u", key_id="k") for _ in range(4)])
+    async with books.resources.database.begin() as connection:
+        await connection.execute(
+            text("UPDATE usage_rollups SET calls = calls + 1 WHERE dimension = 'total' AND scope = ''")
+        )
+        await connection.execute(text("DELETE FROM usage_rollups WHERE dimension = 'user' AND scope = 'k'"))
+    proof = await books.post("proof")
+    assert not proof["ok"]
+    assert proof["drift_events"] == 1
+    assert {row["dimension"] for row in proof["differences"]} == {"total", "user"}
+    assert (await books.get("health"))["drift_events"] == 1
+    assert not (await books.post("proof", repair="true"))["ok"], "the repair tells what it found"
+    assert (await books.post("proof"))["ok"]
+    assert (await books.get("stats/daily"))["total_calls"] == 4
+
+
+async def test_ids_given_by_callers_are_the_same_event_whatever_their_time(books: Books) -> None:
+    body = {"model": "qwen-plus", "input_tokens": 1, "output_tokens": 1, "event_id": "mine"}
+    first = await books.post("record", {**body, "timestamp": 1_790_000_000})
+    again = await books.post("record", [{**body, "timestamp": 1_790_009_999}, body])
+    assert (first["accepted"], again["accepted"], again["duplicates"]) == (1, 0, 2)
+    assert first["event_ids"] == again["event_ids"][:1]
+    assert ids.is_uuid7(first["event_ids"][0])
+
+
+def test_messages_of_a_later_version_with_more_fields_are_read() -> None:
+    body = msgspec.json.decode(encode(ended()))
+    assert msgspec.json.decode(msgspec.json.encode({**body, "version": 2, "new": 1}), type=AttemptEnded)

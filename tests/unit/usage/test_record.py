@@ -1,0 +1,94 @@
+"""Recording what was spent elsewhere."""
+
+import pytest
+
+from tests.fakes.ledger import Books
+
+GOOD = {"model": "qwen-plus", "input_tokens": 10, "output_tokens": 5}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ('{"model": "m", "input_tokens": -1}', 422, "input_tokens"),
+        ('{"model": "m", "input_tokens": 1.5}', 422, "input_tokens"),
+        ('{"model": "m", "input_tokens": "7"}', 422, "input_tokens"),
+        ('{"model": "m", "input_tokens": 99999999999999999999999}', 422, "input_tokens"),
+        ('{"model": "m", "input_tokens": 1e400}', 422, "input_tokens"),
+        ('{"model": "m", "cost": -0.1}', 422, "cost"),
+        ('{"model": "m", "cost": 1e300}', 422, "cost"),
+        ('{"model": "m", "cost": "NaN"}', 422, "cost"),
+        ('{"model": "m", "timestamp": 1e300}', 422, "timestamp"),
+        ('{"model": "m", "timestamp": -1}', 422, "timestamp"),
+        ('{"model": "m", "timestamp": 3999999999}', 422, "timestamp"),
+        ('{"model": "m", "timestamp": "2026-01-01"}', 422, "timestamp"),
+        ('{"model": "m", "duration_ms": -1}', 422, "duration_ms"),
+        ('{"model": "m", "success": "yes"}', 422, "success"),
+        ('{"model": "m", "status": "fine"}', 422, "status"),
+        ('{"model": "m", "kind": "cache"}', 422, "kind"),
+        ('{"model": "m", "attempt": 0}', 422, "attempt"),
+        ('{"model": "m", "currency": "money"}', 422, "currency"),
+        ('{"model": "m", "input_tokens": 5, "cache_read_tokens": 6}', 422, "cache_read_tokens"),
+        ('{"model": ""}', 422, "model"),
+        ('{"input_tokens": 5}', 422, "model"),
+        ('[{"model": "m"}, {"model": "m", "output_tokens": -1}]', 422, "[1].output_tokens"),
+        ('{"model": "m", "input_tokens": NaN}', 400, None),
+        ('{"model": "m", "input_tokens": Infinity}', 400, None),
+        ("", 400, None),
+        ("[", 400, None),
+        ("\xff", 400, None),
+        ('"text"', 422, None),
+        ("null", 422, None),
+    ],
+)
+async def test_a_bad_record_is_refused_with_the_field_named(
+    books: Books, body: str, status: int, param: str | None
+) -> None:
+    answer = await books.client.post("/api/ai_usage/record", content=body.encode("latin-1"))
+    assert answer.status_code == status, answer.text
+    assert answer.json()["error"]["param"] == param
+    assert (await books.get("events"))["events"] == []
+
+
+async def test_one_bad_record_refuses_the_whole_list(books: Books) -> None:
+    answer = await books.client.post("/api/ai_usage/record", json=[GOOD, {**GOOD, "input_tokens": -1}])
+    assert answer.status_code == 422
+    assert (await books.get("events"))["events"] == []
+
+
+async def test_one_event_or_a_list_is_taken_and_ids_come_back_in_order(books: Books) -> None:
+    one = await books.post("record", GOOD)
+    many = await books.post("record", [{**GOOD, "event_id": "a"}, {**GOOD, "event_id": "b"}, {**GOOD, "event_id": "a"}])
+    assert (one["accepted"], one["duplicates"], len(one["event_ids"])) == (1, 0, 1)
+    assert (many["accepted"], many["duplicates"]) == (2, 1)
+    assert many["event_ids"][0] == many["event_ids"][2] != many["event_ids"][1]
+    assert await books.post("record", []) == {"accepted": 0, "duplicates": 0, "event_ids": []}
+    assert (await books.get("stats/current"))["today"]["calls"] == 3
+
+
+async def test_a_failure_is_told_as_one(books: Books) -> None:
+    await books.post("record", [{**GOOD, "success": False, "error_msg": "boom"}, {**GOOD, "success": False}])
+    events = (await books.get("events"))["events"]
+    assert {event["status"] for event in events} == {"error"}
+    assert all(event["error_msg"] and event["success"] is False for event in events)
+
+
+async def test_a_cost_that_was_given_is_kept_to_the_nano(books: Books) -> None:
+    await books.client.post(
+        "/api/ai_usage/record", content='{"model": "x", "input_tokens": 1, "cost": 0.123456789, "currency": "usd"}'
+    )
+    answer = await books.client.get("/api/ai_usage/events")
+    assert '"cost":0.123456789,"currency":"USD","unpriced":false' in answer.text
+
+
+async def test_unknown_fields_and_other_peoples_words_do_no_harm(books: Books) -> None:
+    await books.post(
+        "record", {**GOOD, "total_tokens": 15, "whatever": {"a": [1]}, "user_id": "'; DROP TABLE usage_events; --"}
+    )
+    (event,) = (await books.get("events"))["events"]
+    assert event["user_id"] == "'; DROP TABLE usage_events; --"
+
+
+async def test_too_many_at_once_is_413(books: Books) -> None:
+    answer = await books.client.post("/api/ai_usage/record", json=[GOOD] * 10_001)
+    assert answer.status_code == 413

@@ -1,29 +1,11 @@
 """What an agent remembers of a conversation, in the shape models take it."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, TypeAlias
+
+from tollway.tools.call import ToolCall
 
 Message: TypeAlias = dict[str, Any]
-
-
-@runtime_checkable
-class Answered(Protocol):
-    """A model's finished answer, as `OpenAILike` gives it."""
-
-    @property
-    def response(self) -> str: ...
-
-    @property
-    def tool_calls(self) -> list[Any]: ...
-
-
-@runtime_checkable
-class ToolSaid(Protocol):
-    """The result of one tool call, as `ToolExecutor` gives it."""
-
-    tool_call_id: str
-    name: str
-    content: str
 
 
 class MemoryManager:
@@ -47,36 +29,40 @@ class MemoryManager:
     def add_system(self, content: Any) -> None:
         self.add_message({"role": "system", "content": content})
 
-    def add_assistant(self, answer: "str | Answered | Mapping[str, Any] | None") -> None:
-        """Remembers an answer: its text, a whole answer with its tool calls, or a message."""
+    def add_assistant(self, answer: Any) -> None:
+        """Remembers an answer: its text, a message, or a whole answer (ours or an SDK's) with its tool calls."""
         if isinstance(answer, Mapping):
             self.add_message({"role": "assistant", **answer})
             return
         if isinstance(answer, str) or answer is None:
             self.add_message({"role": "assistant", "content": answer or ""})
             return
-        message: Message = {"role": "assistant", "content": answer.response}
-        if answer.tool_calls:
-            message["tool_calls"] = [_as_message(call) for call in answer.tool_calls]
-            message["content"] = answer.response or None
+        text = getattr(answer, "response", None) or getattr(answer, "content", None) or ""
+        message: Message = {"role": "assistant", "content": text}
+        if calls := getattr(answer, "tool_calls", None):
+            message["tool_calls"] = [ToolCall.read(call).as_message() for call in calls]
+            message["content"] = text or None
         self.add_message(message)
 
     def add_tool_result(
         self,
-        result: "ToolSaid | Iterable[ToolSaid] | None" = None,
+        result: Any = None,
         *,
         tool_call_id: str | None = None,
         name: str | None = None,
         content: str | None = None,
     ) -> None:
-        """Remembers one result, several, or one given in parts."""
+        """Remembers one result of `ToolExecutor`, several, or one given in parts."""
         if result is None:
             parts = {"tool_call_id": tool_call_id or "", "name": name, "content": content or ""}
             self.add_message({"role": "tool", **{key: part for key, part in parts.items() if part is not None}})
-            return
-        results = [result] if isinstance(result, ToolSaid) else list(result)
-        for said in results:
-            self.add_tool_result(tool_call_id=said.tool_call_id, name=said.name, content=said.content)
+        elif isinstance(result, Mapping):
+            self.add_message({"role": "tool", **result})
+        elif isinstance(result, Iterable):
+            for each in result:
+                self.add_tool_result(each)
+        else:
+            self.add_message(result.as_message())
 
     def add_message(self, message: Mapping[str, Any]) -> None:
         """Remembers a message as it is."""
@@ -108,8 +94,3 @@ def _from_a_question(messages: list[Message], start: int) -> list[Message]:
     if start and (later or questions):
         start = later[0] if later else questions[-1]
     return messages[start:]
-
-
-def _as_message(call: Any) -> Any:
-    as_message = getattr(call, "as_message", None)
-    return as_message() if callable(as_message) else call

@@ -3,8 +3,9 @@
 import asyncio
 import gc
 import json
+import os
 import threading
-import tracemalloc
+from pathlib import Path
 
 import httpx2
 from tollway.agent import BaseAgent
@@ -48,6 +49,11 @@ async def converse(http, number, turn):
     assert told["memory"] == [f"{number}/{past}" for past in range(turn + 1)]
 
 
+def resident_kib():
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024 if statm.exists() else 0
+
+
 async def round_of(http, turn):
     await asyncio.gather(*(converse(http, number, turn) for number in range(1000)))
 
@@ -59,16 +65,15 @@ async def test_a_thousand_concurrent_sessions_leak_nothing_and_memory_stays_flat
         for turn in range(2):
             await round_of(http, turn)
         assert pool.size == 1000
-        sizes = []
-        tracemalloc.start(1)
+        alive = []
         for _ in range(2):
             pool._kept.clear()
             await round_of(http, 0)
             gc.collect()
-            sizes.append(tracemalloc.get_traced_memory()[0])
-        tracemalloc.stop()
-    print(f"traced after each thousand sessions: {[size // 1024 for size in sizes]} KiB")
-    assert sizes[1] - sizes[0] < 512 * 1024
+            alive.append((len(gc.get_objects()), resident_kib()))
+    print(f"objects and resident KiB after each further thousand: {alive}")
+    assert alive[1][0] - alive[0][0] < 100
+    assert alive[1][1] - alive[0][1] < 4096
 
 
 async def test_beyond_the_bound_the_least_recently_used_sessions_go():

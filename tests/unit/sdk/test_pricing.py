@@ -39,6 +39,12 @@ def test_own_prices_win_and_may_tell_cached_input_apart(monkeypatch):
     assert record_ai_usage("qwen-plus", "f", 1, 1)["currency"] == "USD"
 
 
+def test_a_cost_the_caller_knows_wins():
+    record = record_ai_usage("nobody-knows", "f", 10, 10, cost=1.25, provider="elsewhere")
+    assert (record["cost"], record["unpriced"], record["currency"]) == (1.25, False, "CNY")
+    assert record["provider"] == "elsewhere"
+
+
 def test_a_monitor_may_have_a_table_of_its_own(tmp_path):
     from tollway.usage import LocalUsageMonitor
     from tollway.usage.record import Usage

@@ -8,9 +8,11 @@ import time
 from types import SimpleNamespace
 
 import anthropic.types
+import httpx2
 import openai.types.chat
 import pytest
 from tollway import get_usage_monitor, track_ai_usage, usage_labels
+from tollway.models import OpenAILike
 
 
 def openai_answer(prompt=2000, completion=700, **details):
@@ -360,6 +362,52 @@ def test_methods_are_tracked_like_functions():
     Service().ask("u")
     assert the_record()["user_id"] == "u"
     assert Service.ask.__doc__ == "Asks."
+
+
+async def test_our_own_models_answers_are_booked_however_they_are_read():
+    def answer():
+        body = {
+            "model": "qwen-plus",
+            "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+        }
+        return httpx2.Response(200, json=body)
+
+    llm = OpenAILike("http://model/v1", transport=httpx2.MockTransport(lambda request: answer()))
+    ask = track_ai_usage("f", "qwen-plus")(llm.acall)
+    with_tools = await ask("hi", tools=[{"type": "function"}])
+    assert with_tools.response == "hi"
+    iterated = await ask("hi")
+    assert [chunk.content async for chunk in iterated] == ["hi"]
+    read = await ask("hi")
+    assert (await read.read()).response == "hi"
+    del read
+    gc.collect()
+    assert [(record["total_tokens"], record["status"]) for record in booked()] == [(15, "ok")] * 3
+
+
+async def test_an_async_generator_left_early_is_closed_and_booked():
+    closed = []
+
+    @track_ai_usage("f", "qwen-plus")
+    async def stream():
+        try:
+            sent = yield chunk("a")
+            yield sent
+        finally:
+            closed.append(True)
+
+    running = stream()
+    await anext(running)
+    assert await running.asend("passed through") == "passed through"
+    await running.aclose()
+    assert closed == [True]
+    assert the_record()["status"] == "aborted"
+
+
+def test_a_decorator_without_words_says_how_to_write_it():
+    with pytest.raises(TypeError, match="say what the calls are for"):
+        track_ai_usage(openai_answer)
 
 
 class Hostile:

@@ -17,8 +17,6 @@ from tollway.settings import DEFAULT_URL, read_settings
 RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 LONGEST_RETRY_AFTER_SECONDS = 30.0
 
-ModelError = TollwayError
-
 
 class OpenAILike:
     """An asynchronous chat model. Without an address it asks the gateway at TOLLWAY_URL with the environment's key."""

@@ -56,6 +56,7 @@ def record_ai_usage(  # noqa: PLR0913 - the seed's own signature
     anchor_id: str | None = None,
     session_id: str | None = None,
     *,
+    cost: float | None = None,
     cache_read_tokens: int | None = None,
     cache_write_tokens: int | None = None,
     reasoning_tokens: int | None = None,
@@ -63,7 +64,10 @@ def record_ai_usage(  # noqa: PLR0913 - the seed's own signature
     event_id: str | None = None,
     **extra: Any,
 ) -> dict[str, Any] | None:
-    """Books one call by hand and returns its record. Never raises; unknown token counts are None, not 0."""
+    """Books one call by hand and returns its record. Never raises; unknown token counts are None, not 0.
+
+    `cost` overrides the price table; further keywords (provider, request_id, …) become fields of the record.
+    """
     try:
         around = current_labels()
         usage = Usage(
@@ -76,6 +80,7 @@ def record_ai_usage(  # noqa: PLR0913 - the seed's own signature
                 count(cache_write_tokens),
                 count(reasoning_tokens),
             ),
+            cost=cost,
             duration_ms=duration_ms,
             success=bool(success),
             error_msg=label(error_msg),

@@ -30,7 +30,11 @@ class UsageMonitor(abc.ABC):
         except Exception:  # bookkeeping must never break the caller's call
             log.exception("a usage record could not be made from %r", usage)
             return None
-        self.book(record)
+        self.book(self._outgoing(usage, record))
+        return record
+
+    def _outgoing(self, usage: Usage, record: dict[str, Any]) -> dict[str, Any]:
+        """The record as it is stored."""
         return record
 
     def book(self, record: dict[str, Any]) -> None:

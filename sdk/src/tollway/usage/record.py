@@ -29,6 +29,7 @@ class Usage:
     model: str
     function: str
     tokens: Tokens = field(default_factory=Tokens)
+    cost: float | None = None
     duration_ms: float | None = None
     success: bool = True
     status: Status | None = None
@@ -42,6 +43,7 @@ class Usage:
 def make_record(usage: Usage, pricing: type[ModelPricing] = ModelPricing) -> dict[str, Any]:
     """The record of one call, priced; an unknown price makes the cost null and is flagged, never 0."""
     tokens, price = usage.tokens, pricing.find(usage.model)
+    cost = usage.cost if usage.cost is not None else pricing.cost(usage.model, tokens)
     record: dict[str, Any] = {
         "timestamp": usage.timestamp if usage.timestamp is not None else time.time(),
         "user_id": usage.labels.user_id,
@@ -52,13 +54,13 @@ def make_record(usage: Usage, pricing: type[ModelPricing] = ModelPricing) -> dic
         "input_tokens": tokens.input,
         "output_tokens": tokens.output,
         "total_tokens": tokens.total,
-        "cost": pricing.cost(usage.model, tokens),
+        "cost": cost,
         "duration_ms": finite(usage.duration_ms),
         "success": usage.success,
         "error_msg": usage.error_msg[:LONGEST_ERROR] if usage.error_msg else None,
         "event_id": usage.event_id or new_event_id(),
-        "currency": price.get("currency", "CNY") if price else None,
-        "unpriced": price is None,
+        "currency": price.get("currency", "CNY") if price else "CNY" if cost is not None else None,
+        "unpriced": price is None and cost is None,
         "usage_source": "none" if tokens.total is None else "provider",
         "status": usage.status or ("ok" if usage.success else "error"),
     }

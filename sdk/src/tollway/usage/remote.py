@@ -11,6 +11,7 @@ from tollway.usage.local import write_whole
 from tollway.usage.monitor import UsageMonitor
 from tollway.usage.outbox import Outbox
 from tollway.usage.pricing import ModelPricing
+from tollway.usage.record import Usage
 
 T = TypeVar("T")
 QUERY_FLUSH_SECONDS = 2.0
@@ -39,10 +40,13 @@ class ServerUsageMonitor(UsageMonitor):
         return self._clients.setdefault(os.getpid(), TollwayClient(self.url, self._key, timeout=10.0))
 
     def _store(self, record: Record) -> None:
-        # the server has its own prices; only what the program itself set is told
-        if not self.pricing.is_custom(record["model"]):
-            record = {**record, "cost": None, "currency": None}
         self._outbox.put(record)
+
+    def _outgoing(self, usage: Usage, record: Record) -> Record:
+        # the server has its own prices; it is told a cost only where the program itself set it
+        if usage.cost is not None or self.pricing.is_custom(usage.model):
+            return record
+        return {**record, "cost": None, "currency": None}
 
     def _deliver(self, records: list[Record]) -> None:
         self._client.usage.record(records)

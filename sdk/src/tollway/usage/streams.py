@@ -1,11 +1,12 @@
 """Stand-ins for what tracked functions return in pieces; they book the call when the original ends."""
 
 import contextlib
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from types import TracebackType
 from typing import Any
 
 from tollway.usage.call import TrackedCall
+from tollway.usage.tokens import field
 
 
 class TrackedGenerator(Generator[Any, Any, Any]):
@@ -29,19 +30,6 @@ class TrackedGenerator(Generator[Any, Any, Any]):
         self._source.close()
 
 
-async def track_async_generator(source: AsyncGenerator[Any, Any], call: TrackedCall) -> AsyncGenerator[Any, Any]:
-    """The asynchronous counterpart."""
-    async with contextlib.aclosing(source):
-        sent = None
-        while True:
-            try:
-                item = await source.asend(sent)
-            except StopAsyncIteration:
-                return
-            call.observe_event(item)
-            sent = yield item
-
-
 class _StandIn:
     """Passes everything it does not know to the original, its class included."""
 
@@ -56,9 +44,17 @@ class _StandIn:
     def __class__(self) -> type:  # isinstance() shall say what it says of the original
         return type(self._original)
 
+    def _end(self, error: BaseException | None = None, *, left: bool = False) -> None:
+        # some streams know their whole, also when they were read past this stand-in
+        self._call.observe(self._original)
+        self._call.finish(error, left=left)
+
+    def _leave(self, error: BaseException | None = None) -> None:
+        self._end(error, left=True)
+
     def __del__(self) -> None:
         # a stream that was dropped half-read is booked too
-        self._call.finish(left=True)
+        self._leave()
 
 
 class TrackedStream(_StandIn):
@@ -71,7 +67,7 @@ class TrackedStream(_StandIn):
         try:
             item = next(self._original)
         except StopIteration:
-            self._call.finish()
+            self._end()
             raise
         except BaseException as error:
             self._call.finish(error)
@@ -86,11 +82,11 @@ class TrackedStream(_StandIn):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Any:
-        self._call.finish(error, left=True)
+        self._leave(error)
         return self._original.__exit__(kind, error, trace)
 
     def close(self) -> Any:
-        self._call.finish(left=True)
+        self._leave()
         return self._original.close()
 
 
@@ -104,7 +100,7 @@ class TrackedAsyncStream(_StandIn):
         try:
             item = await anext(self._original)
         except StopAsyncIteration:
-            self._call.finish()
+            self._end()
             raise
         except BaseException as error:
             self._call.finish(error)
@@ -119,15 +115,15 @@ class TrackedAsyncStream(_StandIn):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Any:
-        self._call.finish(error, left=True)
+        self._leave(error)
         return await self._original.__aexit__(kind, error, trace)
 
     async def close(self) -> Any:
-        self._call.finish(left=True)
+        self._leave()
         return await self._original.close()
 
     async def aclose(self) -> Any:
-        self._call.finish(left=True)
+        self._leave()
         return await self._original.aclose()
 
 
@@ -164,14 +160,22 @@ class TrackedManager(_StandIn):
         self._call.finish(error)
 
 
+def is_whole(result: Any) -> bool:
+    """Whether an answer already tells its usage, although it could be iterated."""
+    with contextlib.suppress(Exception):
+        return field(result, "usage") is not None
+    return False
+
+
 def stand_in(result: Any, call: TrackedCall) -> Any:
     """A stand-in when the result comes in pieces; else the result itself, observed and booked."""
     kind = type(result)
     if kind.__name__.endswith("StreamManager") and (hasattr(kind, "__enter__") or hasattr(kind, "__aenter__")):
         return TrackedManager(result, call)
-    if hasattr(kind, "__anext__"):
+    whole = is_whole(result)
+    if hasattr(kind, "__anext__") and not whole:
         return TrackedAsyncStream(result, call)
-    if hasattr(kind, "__next__"):
+    if hasattr(kind, "__next__") and not whole:
         return TrackedStream(result, call)
     call.observe(result)
     call.finish()

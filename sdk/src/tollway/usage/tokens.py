@@ -98,7 +98,7 @@ class Meter:
 
 
 def _ends(item: object) -> bool:
-    if field(item, "type") in ("message_stop", "response.completed"):
+    if field(item, "type") in ("message_stop", "response.completed") or isinstance(field(item, "finish_reason"), str):
         return True
     choices = field(item, "choices")
     return isinstance(choices, list | tuple) and any(field(choice, "finish_reason") for choice in choices)

@@ -1,5 +1,6 @@
 """The decorator that books every call of a function that asks a model."""
 
+import contextlib
 import functools
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -8,7 +9,7 @@ from typing import Any, TypeVar, cast
 from tollway.usage.call import TrackedCall, Tracking
 from tollway.usage.labels import current_labels
 from tollway.usage.record import Labels, label
-from tollway.usage.streams import TrackedGenerator, stand_in, track_async_generator
+from tollway.usage.streams import TrackedGenerator, stand_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 LABELS = ("user_id", "anchor_id", "session_id")
@@ -29,6 +30,8 @@ def track_ai_usage(
     function's own arguments of these names, else from `usage_labels`. It never raises by itself; what the
     function raises or returns is passed on.
     """
+    if not isinstance(function, str):
+        raise TypeError('say what the calls are for: @track_ai_usage("live analysis", "qwen-plus")')
     tracking = Tracking(function, model)
     fixed = {"user_id": user_id, "anchor_id": anchor_id, "session_id": session_id}
 
@@ -99,14 +102,27 @@ def _wrap_async_generator(target: Callable[..., Any], begin: Begin) -> Callable[
     async def tracked(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         call = begin(args, kwargs)
         try:
-            async for item in track_async_generator(target(*args, **kwargs), call):
-                yield item
+            async with contextlib.aclosing(target(*args, **kwargs)) as source:
+                sent = None
+                while (item := await _sent(source, sent)) is not _END:
+                    call.observe_event(item)
+                    sent = yield item
         except BaseException as error:
             call.finish(error)
             raise
         call.finish()
 
     return tracked
+
+
+_END = object()
+
+
+async def _sent(source: AsyncGenerator[Any, Any], value: Any) -> Any:
+    try:
+        return await source.asend(value)
+    except StopAsyncIteration:
+        return _END
 
 
 _WRAPPERS: tuple[tuple[Callable[[Any], bool], Callable[[Callable[..., Any], Begin], Callable[..., Any]]], ...] = (

@@ -44,7 +44,7 @@ def openai_to_anthropic(body: dict[str, Any], options: RequestOptions = DEFAULT_
     }
     tools = tools_to_anthropic(body, losses)
     _tell_output(body, told, system, losses)
-    _tell_reasoning(body, told, tools, options, losses)
+    _tell_reasoning(body, told, messages, tools, options, losses)
     _tell_sampling(body, told, options, losses)
     if system:
         told["system"] = system
@@ -102,7 +102,12 @@ def _tell_output(body: dict[str, Any], told: dict[str, Any], system: list[dict[s
 
 
 def _tell_reasoning(
-    body: dict[str, Any], told: dict[str, Any], tools: AnthropicTools, options: RequestOptions, losses: Losses
+    body: dict[str, Any],
+    told: dict[str, Any],
+    messages: list[dict[str, Any]],
+    tools: AnthropicTools,
+    options: RequestOptions,
+    losses: Losses,
 ) -> None:
     if isinstance(own := body.get("thinking"), dict):
         told["thinking"] = own
@@ -116,13 +121,34 @@ def _tell_reasoning(
     elif options.thinking == "adaptive":
         told["output_config"] = {**told.get("output_config", {}), "effort": _EFFORTS[effort]}
         told.setdefault("thinking", {"type": "adaptive", "display": "summarized"})
+    elif tools.is_forced or _continues_without_thoughts(messages):
+        losses.add("reasoning_effort")
     else:
-        budget = min(_BUDGETS[effort], told["max_tokens"] - 1)
-        # Thinking with a budget cannot be combined with a forced tool.
-        if budget < _SMALLEST_BUDGET or tools.is_forced:
-            losses.add("reasoning_effort")
-        else:
-            told.setdefault("thinking", {"type": "enabled", "budget_tokens": budget})
+        _tell_budget(body, told, _BUDGETS[effort], options, losses)
+
+
+def _continues_without_thoughts(messages: list[dict[str, Any]]) -> bool:
+    """Whether results are being given to a turn whose thoughts the client did not keep.
+
+    Thinking with a budget has to have them there; switching it off for the turn is the way that works.
+    """
+    if len(messages) < 2 or messages[-1]["content"][0].get("type") != "tool_result":
+        return False
+    return messages[-2]["content"][0].get("type") not in ("thinking", "redacted_thinking")
+
+
+def _tell_budget(
+    body: dict[str, Any], told: dict[str, Any], wanted: int, options: RequestOptions, losses: Losses
+) -> None:
+    """A budget within the limit of tokens, with room for an answer; the default limit grows by the budget."""
+    if body.get("max_completion_tokens") is None and body.get("max_tokens") is None:
+        grown = told["max_tokens"] + wanted
+        told["max_tokens"] = min(grown, options.max_tokens_limit or grown)
+    budget = min(wanted, told["max_tokens"] * 3 // 4)
+    if budget < _SMALLEST_BUDGET:
+        losses.add("reasoning_effort")
+    else:
+        told.setdefault("thinking", {"type": "enabled", "budget_tokens": budget})
 
 
 def _tell_sampling(body: dict[str, Any], told: dict[str, Any], options: RequestOptions, losses: Losses) -> None:

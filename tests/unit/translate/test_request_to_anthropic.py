@@ -372,10 +372,22 @@ def test_effort_is_told_as_effort_or_as_a_budget() -> None:
     assert translate({"reasoning_effort": "minimal"}).body["output_config"] == {"effort": "low"}
     assert translate({"reasoning_effort": "none"}).body["thinking"] == {"type": "disabled"}
     budget = translate({"reasoning_effort": "high", "max_tokens": 5000}, thinking="budget")
-    assert budget.body["thinking"] == {"type": "enabled", "budget_tokens": 4999}
+    assert budget.body["thinking"] == {"type": "enabled", "budget_tokens": 3750}
+    grown = translate({"reasoning_effort": "high"}, thinking="budget", max_tokens_default=4000)
+    assert (grown.body["max_tokens"], grown.body["thinking"]["budget_tokens"]) == (20384, 15288)
     forced = translate({"reasoning_effort": "high", "tools": [TOOL], "tool_choice": "required"}, thinking="budget")
     assert "thinking" not in forced.body
     assert forced.lossy == ("reasoning_effort",)
+
+
+def test_a_budget_for_thinking_is_not_asked_for_in_a_turn_whose_thoughts_are_gone() -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": "s"}
+    result = {"role": "tool", "tool_call_id": "a", "content": "r"}
+    for kept in ([], [thought]):
+        turn = {"role": "assistant", "thinking_blocks": kept, "tool_calls": [call("a")]}
+        told = translate({"messages": [USER, turn, result], "reasoning_effort": "low"}, thinking="budget")
+        assert ("thinking" in told.body) is bool(kept)
+        assert ("reasoning_effort" in told.lossy) is not bool(kept)
 
 
 def test_a_schema_for_the_answer_is_native_and_leaves_tools_and_effort_alone() -> None:

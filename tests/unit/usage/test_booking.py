@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
-from services.usage.consumers import QUEUE, Intake
+from services.usage.consumers import Intake
 from services.usage.store import ledger as store
 from services.usage.tables import quarantine
 from shared import ids
 from shared.bus import Message
 from shared.errors import DatabaseUnavailable
 from shared.messages.envelope import encode
-from shared.messages.router import USAGE_QUEUE, AttemptEnded
+from shared.messages.router import EVENTS, USAGE_QUEUE, AttemptEnded
 from shared.wire.usage import TokenUsage
 from tests.fakes.ledger import Books, ended, opened
 
@@ -161,7 +161,7 @@ async def test_the_intake_books_from_the_bus_and_acknowledges_after_the_commit(t
         bus = books.resources.bus
         intake = Intake(bus, books.ledger.book, books.resources.database.ready)
         running = books.resources.tasks.start(intake.run(), name="intake")
-        await bus.declare(QUEUE)
+        await bus.declare(EVENTS)
         seen = books.ledger.live.number
         for number in range(20):
             await bus.send(USAGE_QUEUE, Message(encode(ended(producer="p", sequence=number + 1))))
@@ -191,7 +191,7 @@ async def test_the_intake_holds_a_batch_while_the_database_is_away(
 
         monkeypatch.setattr(book, "book_messages", away)
         running = books.resources.tasks.start(Intake(bus, book, books.resources.database.ready).run(), name="intake")
-        await bus.declare(QUEUE)
+        await bus.declare(EVENTS)
         await bus.send(USAGE_QUEUE, Message(encode(ended())))
         async with asyncio.timeout(10):
             await tried.wait()

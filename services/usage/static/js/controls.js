@@ -12,10 +12,9 @@ export const DIMENSIONS = {
   anchor: "Anchor",
   key: "Key",
   provider: "Provider",
-  session: "Session",
 };
 
-export function periodText(days) {
+function periodText(days) {
   return days === 1 ? t("Today") : t("{days} days", { days });
 }
 

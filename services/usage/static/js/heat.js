@@ -30,7 +30,7 @@ export function heatMap() {
     update(data) {
       element.setAttribute("aria-label", data.summary);
       const top = (busiest(data.cells) || { value: 0 }).value;
-      const step = (value) => (value > 0 ? Math.min(STEPS, Math.ceil((STEPS * Math.sqrt(value)) / Math.sqrt(top))) : 0);
+      const step = (value) => (value > 0 ? Math.min(STEPS, Math.ceil((STEPS * value) / top)) : 0);
       const cell = (value, day, hour) =>
         h("span", {
           class: `heat-cell step-${step(value)}`,

@@ -53,7 +53,7 @@ export function failure(error, retry) {
     );
   if (error.status === 404 || error.status === 405) return elsewhere();
   if (error.status === 422 || error.status === 400)
-    return notice("warn", t("This combination has no answer"), error.message, again);
+    return notice("warn", t("This combination has no answer"), error.message);
   return notice("bad", t("Something failed"), error.message, again);
 }
 

@@ -7,7 +7,7 @@ import { changeText, exact, figureOf, unitText } from "../format.js";
 import { t } from "../i18n.js";
 import { nameOf } from "../names.js";
 import { loader } from "../load.js";
-import { changed, filtersOf, go, linkTo } from "../place.js";
+import { changed, FILTERS, filtersOf, go } from "../place.js";
 import { linePlot, stackedBars } from "../plots.js";
 import { panel } from "../figure.js";
 import { saveCsv, table } from "../table.js";
@@ -19,9 +19,12 @@ const MEASURES = {
   input_tokens: ["Input tokens", "count"],
   output_tokens: ["Output tokens", "count"],
   cache_read_tokens: ["Tokens read from cache", "count"],
+  cache_write_tokens: ["Tokens written to cache", "count"],
   reasoning_tokens: ["Reasoning tokens", "count"],
   success_rate: ["Success rate", "percent"],
   errors: ["Errors", "count"],
+  requests: ["Requests", "count"],
+  unpriced: ["Events without a price", "count"],
   latency_p95_ms: ["Latency p95", "ms"],
   ttft_p95_ms: ["First token p95", "ms"],
   tool_calls: ["Tool calls", "count"],
@@ -29,10 +32,20 @@ const MEASURES = {
 const BUCKETS = { auto: "Automatic", hour: "Hour", day: "Day", week: "Week", month: "Month" };
 const SPANS = { 7: "7 days", 30: "30 days", 90: "90 days" };
 
+// What the ledger keeps: latency in total and by model, tool calls in total, everything else by every dimension.
+function dimensionsOf(measure) {
+  if (measure === "tool_calls") return ["none"];
+  if (MEASURES[measure][1] === "ms") return ["none", "model"];
+  return ["none", ...FILTERS];
+}
+
 function choices(values) {
+  const measure = values.get("measure") in MEASURES ? values.get("measure") : "cost";
+  const dimensions = dimensionsOf(measure);
+  const by = values.get("by") || "model";
   const asked = {
-    measure: values.get("measure") in MEASURES ? values.get("measure") : "cost",
-    by: values.get("by") || "model",
+    measure,
+    by: dimensions.includes(by) ? by : dimensions.at(-1),
     bucket: values.get("bucket") || "auto",
     from: values.get("from") || "",
     to: values.get("to") || "",
@@ -74,7 +87,7 @@ function controls(asked, data) {
     ),
     select(
       t("Grouped by"),
-      [["none", t("nothing")], ...Object.entries(DIMENSIONS).map(([name, words]) => [name, t(words)])],
+      dimensionsOf(asked.measure).map((name) => [name, t(name === "none" ? "nothing" : DIMENSIONS[name])]),
       asked.by,
       set("by"),
     ),
@@ -113,9 +126,12 @@ function stacks(measure) {
 
 function picture(data) {
   const kind = MEASURES[data.measure][1];
+  // Without groups the one series has no name of its own: it is the measure.
+  const alone = data.by === "none" || kind === "ms";
+  const label = (one) => (alone ? t(MEASURES[data.measure][0]) : nameOf(data.by, one) || t("(none)"));
   const columns = [
     { key: "time", label: t("Time") },
-    ...data.series.map((one, place) => ({ key: `s${place}`, label: nameOf(data.by, one) || t("(none)"), kind })),
+    ...data.series.map((one, place) => ({ key: `s${place}`, label: label(one), kind })),
   ];
   const total = data.labels.map((_, place) => data.series.reduce((sum, one) => sum + (one.values[place] || 0), 0));
   const rows = data.labels.map((time, place) => ({
@@ -128,7 +144,7 @@ function picture(data) {
     to: data.to,
     total: unitText(data.total, kind, data.currency),
   };
-  const series = data.series.map((one) => ({ ...one, name: one.name ?? t("(none)"), label: nameOf(data.by, one) }));
+  const series = data.series.map((one) => ({ ...one, name: one.name ?? t("(none)"), label: label(one) }));
   return {
     labels: data.labels,
     series,
@@ -210,12 +226,7 @@ function totals(data) {
 function rowsOf(data) {
   const kind = MEASURES[data.measure][1];
   const by = data.by;
-  const lead = (row) =>
-    row.name === null
-      ? t("(none)")
-      : by === "session"
-        ? h("a", { href: linkTo("session", { id: row.name }) }, row.name)
-        : nameOf(by, row);
+  const lead = (row) => (row.name === null ? t("(none)") : nameOf(by, row));
   const columns = [
     { key: "name", label: t(DIMENSIONS[by] || "Name"), kind: "text", show: lead },
     { key: "calls", label: t("Calls"), kind: "count" },

@@ -63,7 +63,7 @@ function keyFields(key, currency) {
 }
 
 // What the form says, as the API's fields; for a change only what differs.
-export function keyBody(form, key = {}) {
+function keyBody(form, key = {}) {
   const body = {};
   for (const [name, text] of form) {
     const value = String(text).trim();

@@ -60,11 +60,11 @@ function adviceRows(data) {
       { class: "stack" },
       h("strong", {}, one.title),
       h("span", {}, one.text),
+      h("details", { class: "small dim" }, h("summary", {}, t("How this was found")), one.method),
       h(
         "span",
         { class: "dim small" },
         [
-          one.method,
           one.sample_size !== undefined && t("{n} calls looked at", { n: grouped(one.sample_size) }),
           one.saving !== null &&
             one.saving !== undefined &&
@@ -97,8 +97,8 @@ function toolRows(data) {
   );
 }
 
-function list(rows, none) {
-  return rows.length ? h("ul", { class: "list" }, rows) : nothing(none);
+function list(rows, none, shape = "") {
+  return rows.length ? h("ul", { class: `list ${shape}` }, rows) : nothing(none);
 }
 
 export function side(who) {
@@ -106,13 +106,16 @@ export function side(who) {
   const router = routerPanel(who);
   const element = h(
     "div",
-    { class: "grid" },
-    panel(t("Top movers"), { note: t("against the span before"), name: "movers" }, rooms.movers),
-    panel(t("Budgets"), { name: "budgets" }, rooms.budgets),
-    panel(t("Alerts"), { name: "alerts" }, rooms.alerts),
-    router.element,
-    panel(t("Tool calls"), { name: "tools" }, rooms.tools),
-    panel(t("Advice"), { note: t("each stands alone, never add them up"), name: "advice" }, rooms.advice),
+    {},
+    h(
+      "div",
+      { class: "grid" },
+      panel(t("Top movers"), { note: t("against the span before"), name: "movers" }, rooms.movers),
+      panel(t("Budgets"), { name: "budgets" }, rooms.budgets),
+      panel(t("Alerts"), { name: "alerts" }, rooms.alerts),
+    ),
+    h("div", { class: "pair" }, router.element, panel(t("Tool calls"), { name: "tools" }, rooms.tools)),
+    panel(t("Advice"), { note: t("each stands alone, never add them up"), wide: true, name: "advice" }, rooms.advice),
   );
   return {
     element,
@@ -120,7 +123,7 @@ export function side(who) {
       fill(rooms.movers, list(moverRows(data), t("Nothing moved.")));
       fill(rooms.budgets, budgetList(data.budgets || [], 5));
       fill(rooms.alerts, list(alertRows(data), t("No alerts.")));
-      fill(rooms.advice, list(adviceRows(data), t("No advice: too little data, or nothing to save.")));
+      fill(rooms.advice, list(adviceRows(data), t("No advice: too little data, or nothing to save."), "columns"));
       fill(rooms.tools, list(toolRows(data), t("No tool calls in this period.")));
     },
     dispose: router.dispose,

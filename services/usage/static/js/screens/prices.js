@@ -53,7 +53,10 @@ function priceTable(rows, edit) {
       key: "source",
       label: t("Source"),
       kind: "text",
-      show: (row) => [row.source, row.version ? h("span", { class: "dim" }, ` ${row.version}`) : ""],
+      show: (row) => [
+        row.source,
+        h("span", { class: "dim" }, ` ${(row.version || "").replace(row.source, "").trim()}`),
+      ],
     },
     {
       fixed: true,
@@ -259,8 +262,8 @@ export function mount(main, { who }) {
         unpriced(data.unpriced || [], edit),
         panel(
           t("Prices in force"),
-          { note: rates.join(" · "), actions, wide: true, name: "prices" },
-          h("p", { class: "summary" }, count(data.prices.length), ` ${t("rows")}`),
+          { note: t("{n} rows", { n: data.prices.length }), actions, wide: true, name: "prices" },
+          h("p", { class: "summary" }, rates.join(" · ")),
           listed.element,
         ),
       );

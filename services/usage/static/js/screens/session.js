@@ -104,7 +104,7 @@ function tokens(event) {
 const TONES = { ok: "good", aborted: "warn", interrupted: "warn", error: "bad" };
 const KINDS = { model: "Model call", tool: "Tool call", cache: "Cache hit" };
 
-export function eventRow(event) {
+function eventRow(event) {
   const kind = event.kind === "model" ? (event.success ? "" : event.status === "error" ? "failed" : "") : event.kind;
   const facts = [
     event.kind === "model" && tokens(event),
@@ -193,7 +193,7 @@ export function mount(main, { values }) {
         ? ask(query(`/api/ai_usage/session/${encodeURIComponent(place.get("id"))}/timeline`, { limit: 500 }), {
             signal,
           })
-        : ask(query("/api/ai_usage/sessions", { days: place.get("days") || 7, limit: 100 }), { signal }),
+        : ask(query("/api/ai_usage/sessions", { days: place.get("days") || 7, limit: 50 }), { signal }),
     show: (data, room) =>
       fill(
         room,

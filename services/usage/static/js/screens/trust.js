@@ -5,7 +5,7 @@ import { t } from "../i18n.js";
 
 const SLOW_SECONDS = 30;
 
-export function verdict(trust) {
+function verdict(trust) {
   const wrong = [];
   if (trust.gaps) wrong.push(t("{n} gaps in the sequence", { n: grouped(trust.gaps) }));
   if (trust.drift_events) wrong.push(t("{n} events of drift", { n: grouped(trust.drift_events) }));

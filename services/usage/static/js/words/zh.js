@@ -80,7 +80,6 @@ const states = {
   any: "任意",
   always: "始终",
   never: "从不",
-  rows: "行",
   "{n} rows": "{n} 行",
   of: "/",
 };

@@ -66,6 +66,7 @@ const overview = {
   Advice: "建议",
   "each stands alone, never add them up": "各自独立，不可相加",
   "No advice: too little data, or nothing to save.": "暂无建议：数据太少，或没有可节省之处。",
+  "How this was found": "得出的方法",
   "{n} calls looked at": "分析了 {n} 次调用",
   "about {saving} in {days} days": "{days} 天约 {saving}",
 };
@@ -82,6 +83,9 @@ const explore = {
   "Output tokens": "输出令牌",
   "Tokens read from cache": "缓存读取令牌",
   "Reasoning tokens": "推理令牌",
+  "Tokens written to cache": "缓存写入令牌",
+  Requests: "请求",
+  "Events without a price": "没有价格的事件",
   Errors: "错误",
   "{measure} from {from} to {to}: {total}.": "{measure}，{from} 至 {to}：{total}。",
   "{from} to {to}": "{from} 至 {to}",

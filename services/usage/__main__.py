@@ -1,7 +1,5 @@
-"""`python -m services.usage`: the ledger alone."""
+"""`python -m services.usage` runs this service alone."""
 
-import sys
+from shared.process import main
 
-from services.cli import main
-
-main(["serve", "usage", *sys.argv[1:]])
+main("usage")

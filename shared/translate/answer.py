@@ -3,11 +3,12 @@
 from typing import Any
 
 from shared import clock, ids
+from shared.translate.progress import Progress
 from shared.translate.reasons import finish_reason, stop_reason
 from shared.translate.to_openai_stream import unwrapped_input
 from shared.wire.anthropic import blocks_of
 from shared.wire.json_text import encode_text
-from shared.wire.lenient import an_object, objects, text
+from shared.wire.lenient import an_object, objects, part_text, text
 from shared.wire.openai import message_of
 from shared.wire.tool_call import arguments_object
 from shared.wire.usage import TokenUsage
@@ -115,8 +116,13 @@ def _refusal(body: Json) -> str | None:
     return text(an_object(body.get("stop_details")).get("explanation")) or None
 
 
-def openai_answer_to_anthropic(body: Json, *, model: str | None = None, answer_id: str | None = None) -> Json:
-    """A chat completion as a message; `model` is the name told to the client, the provider's own when None."""
+def openai_answer_to_anthropic(
+    body: Json, *, model: str | None = None, answer_id: str | None = None, input_estimate: int = 0
+) -> Json:
+    """A chat completion as a message; `model` is the name told to the client, the provider's own when None.
+
+    Usage that the provider did not tell is estimated, for the shape wants numbers.
+    """
     message = message_of(body)
     content = _thinking(message) + _texts(message) + _uses(message)
     choices = objects(body.get("choices")) or [{}]
@@ -130,8 +136,22 @@ def openai_answer_to_anthropic(body: Json, *, model: str | None = None, answer_i
         "content": content,
         "stop_reason": reason,
         "stop_sequence": None,
-        "usage": TokenUsage.from_openai(body.get("usage")).to_anthropic(),
+        "usage": (_told_usage(body) or _estimated_usage(content, input_estimate)).to_anthropic(),
     }
+
+
+def _told_usage(body: Json) -> TokenUsage | None:
+    usage = TokenUsage.from_openai(body.get("usage"))
+    return usage if usage.is_told else None
+
+
+def _estimated_usage(content: list[Json], input_estimate: int) -> TokenUsage:
+    progress = Progress()
+    for block in content:
+        progress.count_text(text(block.get("text")) + text(block.get("thinking")))
+        if "input" in block:
+            progress.count_text(encode_text(block["input"]))
+    return TokenUsage(input_estimate, progress.estimated_output_tokens)
 
 
 def _thinking(message: Json) -> list[Json]:
@@ -142,7 +162,7 @@ def _thinking(message: Json) -> list[Json]:
     reasoning = message.get("reasoning_content") or message.get("reasoning")
     content = objects(message.get("content"))
     if not reasoning:
-        reasoning = "".join(_part_text(part.get("thinking")) for part in content if part.get("type") == "thinking")
+        reasoning = "".join(part_text(part.get("thinking")) for part in content if part.get("type") == "thinking")
     return (
         [{"type": "thinking", "thinking": reasoning, "signature": ""}]
         if isinstance(reasoning, str) and reasoning
@@ -150,18 +170,11 @@ def _thinking(message: Json) -> list[Json]:
     )
 
 
-def _part_text(thought: Any) -> str:
-    """The text of a thinking part, which some providers give as parts again."""
-    if isinstance(thought, list):
-        return "".join(text(piece.get("text")) for piece in objects(thought))
-    return text(thought)
-
-
 def _texts(message: Json) -> list[Json]:
     content, refusal = message.get("content"), message.get("refusal")
     texts = [content] if isinstance(content, str) else []
     if isinstance(content, list):
-        texts = ["".join(_part_text(part.get("text")) for part in objects(content))]
+        texts = ["".join(part_text(part.get("text")) for part in objects(content))]
     if isinstance(refusal, str) and refusal not in texts:
         texts.append(refusal)
     return [{"type": "text", "text": said} for said in texts if said]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from shared.wire.json_text import NotJsonError, decode
 
-SegmentKind = Literal["text", "thinking", "tool"]
+SegmentKind = Literal["text", "thinking", "redacted", "tool"]
 
 
 class Segment:

@@ -10,6 +10,7 @@ from shared.translate.segments import Segment, SegmentKind
 from shared.wire.call_tracker import CallTracker
 from shared.wire.frames import Chunk, Delta, FunctionDelta, ToolCallDelta, read_chunk
 from shared.wire.json_text import decode, encode, encode_text
+from shared.wire.lenient import objects, part_text, text
 from shared.wire.sse import DONE, SseEvent, encode_object
 from shared.wire.usage import TokenUsage
 
@@ -141,48 +142,41 @@ class OpenAIToAnthropic(Progress):
         if isinstance(content, str):
             self._flow("text", content, out)
             return
-        for part in content if isinstance(content, list) else ():
-            if not isinstance(part, dict):
-                continue
+        for part in objects(content):
             if part.get("type") == "thinking":
-                thought = part.get("thinking")
-                pieces = thought if isinstance(thought, list) else [{"text": thought}]
-                text = "".join(str(piece.get("text") or "") for piece in pieces if isinstance(piece, dict))
-                self._flow("thinking", text, out)
-            elif isinstance(part.get("text"), str):
-                self._flow("text", part["text"], out)
+                self._flow("thinking", part_text(part.get("thinking")), out)
+            else:
+                self._flow("text", part_text(part.get("text")), out)
 
     def _take_signatures(self, blocks: Any, out: list[bytes]) -> None:
-        for block in blocks if isinstance(blocks, list) else ():
-            if not isinstance(block, dict):
-                continue
+        for block in objects(blocks):
             if block.get("type") == "redacted_thinking":
-                self.lossy.add("redacted_thinking")
-            elif isinstance(block.get("signature"), str) and block["signature"]:
+                self._flow("redacted", text(block.get("data")), out)
+            elif text(block.get("signature")):
                 self._sign(block, out)
 
     def _sign(self, block: dict[str, Any], out: list[bytes]) -> None:
         """Puts a signature on the thought it ends; a thought not told before is told now."""
         thought = self._thought
         if thought is None:
-            thought = self._flow("thinking", str(block.get("thinking") or ""), out)
+            thought = self._flow("thinking", text(block.get("thinking")), out)
         elif thought.complete:
             self.lossy.add("thinking.signature")
         thought.signature = block["signature"]
         self._thought = None
 
-    def _flow(self, kind: SegmentKind, text: str, out: list[bytes]) -> Segment:
+    def _flow(self, kind: SegmentKind, piece: str, out: list[bytes]) -> Segment:
         """Adds text to the newest segment when that is of its kind, to a new one otherwise."""
         newest = self._waiting[-1] if self._waiting else self._open_segment
-        if newest is None or newest.kind != kind or newest.signature:
+        if newest is None or newest.kind != kind or newest.signature or kind == "redacted":
             newest = Segment(kind)
             self._waiting.append(newest)
         if kind == "thinking":
             self._thought = newest
-        if text:
+        if piece:
             self.started_content = True
-            self.count_text(text)
-            newest.add(text)
+            self.count_text(piece)
+            newest.add(piece)
         self._advance(out)
         return newest
 
@@ -218,7 +212,7 @@ class OpenAIToAnthropic(Progress):
             current = self._open_segment
             if current is not None:
                 if current.pieces:
-                    out.append(self._delta(current.take(), current))
+                    out.append(self._delta(current.take()))
                 if not ending and not (self._waiting and current.may_close()):
                     return
                 self._close(current, out)
@@ -235,6 +229,8 @@ class OpenAIToAnthropic(Progress):
         block: dict[str, Any]
         if segment.kind == "text":
             block, head = {"type": "text", "text": ""}, b'"text_delta","text":'
+        elif segment.kind == "redacted":
+            block, head = {"type": "redacted_thinking", "data": segment.take()}, b""
         elif segment.kind == "thinking":
             block, head = (
                 {"type": "thinking", "thinking": "", "signature": ""},
@@ -251,12 +247,12 @@ class OpenAIToAnthropic(Progress):
         start = {"type": "content_block_start", "index": self._index, "content_block": block}
         out.append(encode_object(start, "content_block_start"))
 
-    def _delta(self, text: str, _segment: Segment) -> bytes:
-        return b"%b%b}}\n\n" % (self._delta_head, encode(text))
+    def _delta(self, piece: str) -> bytes:
+        return b"%b%b}}\n\n" % (self._delta_head, encode(piece))
 
     def _close(self, segment: Segment, out: list[bytes]) -> None:
         if segment.kind == "tool" and not "".join(segment.whole).strip():
-            out.append(self._delta("{}", segment))
+            out.append(self._delta("{}"))
         elif segment.kind == "thinking" and segment.signature:
             delta = {"type": "signature_delta", "signature": segment.signature}
             event = {"type": "content_block_delta", "index": self._index, "delta": delta}

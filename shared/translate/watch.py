@@ -10,7 +10,7 @@ from shared.translate.errors import UpstreamError, error_of
 from shared.translate.mend import ChunkMender
 from shared.translate.progress import Progress
 from shared.wire.frames import Chunk, Delta, Event, EventDelta, read_chunk, read_event
-from shared.wire.json_text import decode, encode
+from shared.wire.json_text import decode, decode_object, encode
 from shared.wire.sse import DONE, OPENAI_DONE, SseEvent, encode_event
 from shared.wire.usage import TokenUsage
 
@@ -20,10 +20,15 @@ _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class OpenAIWatcher(Progress):
-    """Relays an OpenAI provider's chunks; the client sees usage once, last, and only when it asked."""
+    """Relays an OpenAI provider's chunks; the client sees usage once, last, and only when it asked.
 
-    def __init__(self, *, include_usage: bool = False, choices: int = 1) -> None:
+    With an `input_estimate`, a client that asked is told an estimate where the provider told nothing.
+    """
+
+    def __init__(self, *, include_usage: bool = False, choices: int = 1, input_estimate: int = 0) -> None:
         super().__init__()
+        self._input_estimate = input_estimate
+        self._last_chunk = b"{}"
         self._include_usage = include_usage
         self._choices = choices
         self._finished_choices: set[Any] = set()
@@ -49,6 +54,7 @@ class OpenAIWatcher(Progress):
             # A keep-alive dressed as data: clients would take it for a chunk without choices.
             return None
         if frame.choices:
+            self._last_chunk = event.data
             self._look(frame)
             if self.failure is not None:
                 return None
@@ -65,9 +71,12 @@ class OpenAIWatcher(Progress):
             return []
         self._done = True
         usage_chunk, self._usage_chunk = self._usage_chunk, None
-        if usage_chunk is not None and self._include_usage and not self._usage_relayed:
-            return [encode_event(usage_chunk), OPENAI_DONE]
-        return [OPENAI_DONE]
+        if not self._include_usage or self._usage_relayed:
+            return [OPENAI_DONE]
+        if usage_chunk is None and self._input_estimate:
+            usage = TokenUsage(self._input_estimate, self.estimated_output_tokens)
+            usage_chunk = _usage_chunk(self._last_chunk, msgspec.Raw(encode(usage.to_openai())))
+        return [OPENAI_DONE] if usage_chunk is None else [encode_event(usage_chunk), OPENAI_DONE]
 
     def _look(self, frame: Chunk) -> None:
         for choice in frame.choices or ():
@@ -107,7 +116,7 @@ class OpenAIWatcher(Progress):
     def _take_usage(self, event: SseEvent, frame: Chunk) -> bytes | None:
         """Keeps the usage for the end; a chunk that has more in it goes on without."""
         self.usage = self.usage.merge(TokenUsage.from_openai(frame.usage))
-        members = _decode_raw(event.data)
+        members = _members_of(event.data)
         if not frame.choices:
             self._usage_chunk = encode({**members, "choices": []}) if frame.choices is None else event.data
             if not self.finished or not self._include_usage or self._usage_relayed:
@@ -115,9 +124,23 @@ class OpenAIWatcher(Progress):
             self._usage_relayed = True
             sound = event.is_clean and frame.choices is not None
             return event.raw if sound else encode_event(self._usage_chunk)
-        usage_chunk = {key: members[key] for key in ("id", "object", "created", "model") if key in members}
-        self._usage_chunk = encode({**usage_chunk, "choices": [], "usage": members.pop("usage")})
+        self._usage_chunk = _usage_chunk(event.data, members.pop("usage"))
         return encode_event(encode(members))
+
+
+def _usage_chunk(chunk: bytes, usage: msgspec.Raw) -> bytes:
+    """A chunk of usage alone, of the same answer as another chunk."""
+    members = _members_of(chunk)
+    common = {key: members[key] for key in ("id", "object", "created", "model") if key in members}
+    return encode({**common, "choices": [], "usage": usage})
+
+
+def _members_of(chunk: bytes) -> dict[str, msgspec.Raw]:
+    """The members with their exact bytes; with repaired ones where the strict reader would give up."""
+    try:
+        return _decode_raw(chunk)
+    except msgspec.DecodeError:
+        return {name: msgspec.Raw(encode(value)) for name, value in decode_object(chunk).items()}
 
 
 class AnthropicWatcher(Progress):

@@ -16,3 +16,10 @@ def an_object(value: Any) -> dict[str, Any]:
 def text(value: Any) -> str:
     """The text, or an empty one."""
     return value if isinstance(value, str) else ""
+
+
+def part_text(value: Any) -> str:
+    """The text of a part's member, which some providers give as parts again."""
+    if isinstance(value, list):
+        return "".join(text(piece.get("text")) for piece in objects(value))
+    return text(value)

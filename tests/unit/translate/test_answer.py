@@ -146,6 +146,13 @@ def test_reasoning_text_and_calls_are_blocks_in_order(finish: str) -> None:
     assert answer["stop_reason"] == "tool_use"
 
 
+def test_usage_that_was_not_told_is_estimated() -> None:
+    body = completion({"content": "twelve chars", "tool_calls": [call("a", '{"a":1}')]})
+    del body["usage"]
+    usage = openai_answer_to_anthropic(body, input_estimate=7)["usage"]
+    assert usage == {"input_tokens": 7, "output_tokens": 5}
+
+
 def test_a_refusal_is_text_with_its_reason() -> None:
     answer = openai_answer_to_anthropic(completion({"content": None, "refusal": "no"}, "content_filter"))
     assert (answer["content"], answer["stop_reason"]) == ([text("no")], "refusal")

@@ -270,6 +270,13 @@ def test_a_signed_thought_keeps_its_signature() -> None:
     assert (message.content[0].thinking, message.content[0].signature) == ("Hm", "sig")
 
 
+def test_redacted_thoughts_are_blocks_too() -> None:
+    redacted = [{"index": n, "type": "redacted_thinking", "data": f"d{n}"} for n in range(2)]
+    stream = openai_stream(chunk({"thinking_blocks": redacted}), chunk({"content": "x"}))
+    assert_valid(translate(stream))
+    assert [getattr(block, "data", None) for block in answered(stream).content] == ["d0", "d1", None]
+
+
 def test_parts_of_text_and_thinking_in_the_content_are_read() -> None:
     parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}, {"type": "text", "text": "x"}]
     message = answered(openai_stream(chunk({"content": parts})))

@@ -79,6 +79,16 @@ def test_half_an_emoji_is_relayed_as_it_came() -> None:
     assert reader.dropped == 0
 
 
+def test_half_an_emoji_beside_the_usage_does_no_harm() -> None:
+    stream = (
+        b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":"\\ud83d"},"finish_reason":"stop"}],'
+        b'"usage":{"prompt_tokens":3,"completion_tokens":2}}\n\n'
+    )
+    told = frames(relayed(stream, OpenAIWatcher(include_usage=True)))
+    assert told[0]["choices"][0]["delta"]["content"] == "\ufffd"
+    assert told[1]["usage"] == {"prompt_tokens": 3, "completion_tokens": 2}
+
+
 def test_usage_in_the_finish_chunk_comes_in_a_chunk_of_its_own() -> None:
     usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     stream = chunk({"role": "assistant", "content": "x"}) + chunk({}, "stop", usage=usage) + OPENAI_DONE
@@ -93,6 +103,15 @@ def test_usage_told_twice_is_seen_once() -> None:
     stream = chunk({"role": "assistant"}) + chunk({}, "stop", usage=usage) + usage_chunk(**usage) + OPENAI_DONE
     told = frames(relayed(stream, OpenAIWatcher(include_usage=True)))
     assert ["usage" in frame for frame in told] == [False, False, True]
+
+
+def test_usage_told_nowhere_is_estimated_for_a_client_that_asked() -> None:
+    stream = chunk({"role": "assistant", "content": "twelve chars"}) + chunk({}, "stop") + OPENAI_DONE
+    told = frames(relayed(stream, OpenAIWatcher(include_usage=True, input_estimate=7)))
+    assert told[-1]["usage"] == {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    assert (told[-1]["choices"], told[-1]["id"], told[-1]["created"]) == ([], "chatcmpl-1", 1700000000)
+    for reader in (OpenAIWatcher(include_usage=True), OpenAIWatcher(input_estimate=7)):
+        assert relayed(stream, reader) == stream
 
 
 def test_usage_that_comes_early_is_held_back_until_the_end() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from services.tools.consumers import Announcer, Cancels, DeadLetters, PoolConsumer
+from services.tools.opening import Opening
 from services.tools.providers.base import Provider
 from services.tools.providers.builtin import BuiltinProvider
 from services.tools.providers.mcp import McpProvider
@@ -12,7 +13,9 @@ from services.tools.providers.unifai import UnifAIProvider
 from services.tools.registry import Registry
 from services.tools.run import Runner
 from services.tools.settle import Settling
+from shared.bus import Queue
 from shared.ids import new_id
+from shared.messages.tools import DEAD_QUEUE, call_queue
 from shared.service import Part, Resources
 
 Worker = Callable[[], Awaitable[None]]
@@ -26,16 +29,18 @@ async def compose(resources: Resources) -> Part:
     providers = _providers(resources)
     registry = Registry(providers)
     runner = Runner(registry, bus, resources.cache, tasks, worker)
-    settling = Settling(registry, Announcer(registry, bus, worker))
     pools = sorted({*POOLS, *(server.pool for server in config.current.tools.mcp.values())})
-    workers: dict[str, Worker] = {
-        f"calls_{pool}": PoolConsumer(
-            pool, runner, bus, tasks, resources.lifecycle, config.current.tools.concurrency
-        ).run
-        for pool in pools
-    }
-    workers["cancels"] = Cancels(runner, bus).run
-    workers["dead_letters"] = DeadLetters(bus, tasks, worker).run
+    queues = [Queue(DEAD_QUEUE), *(call_queue(pool) for pool in pools)]
+    opening = Opening(len(pools) + 1)
+    settling = Settling(registry, Announcer(registry, bus, worker), opening, bus, queues)
+
+    def consumer(pool: str) -> Worker:
+        concurrency = config.current.tools.concurrency
+        return PoolConsumer(pool, runner, bus, tasks, resources.lifecycle, opening, concurrency).run
+
+    workers: dict[str, Worker] = {f"calls_{pool}": consumer(pool) for pool in pools}
+    workers["cancels"] = Cancels(runner, bus, opening).run
+    workers["dead_letters"] = DeadLetters(bus, tasks, opening, worker).run
     workers["sources"] = settling.run
     return Part(name="tools", workers=workers, checks={"tools": settling.check})
 

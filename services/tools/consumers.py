@@ -5,10 +5,11 @@ from contextlib import suppress
 
 from msgspec import ValidationError
 
+from services.tools.opening import Opening
 from services.tools.registry import Registry
 from services.tools.run import Runner
 from services.tools.speak import Speaker
-from shared.bus import Bus, Delivery, Message, Queue, Subscription
+from shared.bus import Bus, Delivery, Message, Subscription
 from shared.lifecycle import Lifecycle
 from shared.messages.envelope import decode, encode
 from shared.messages.tools import (
@@ -36,21 +37,30 @@ class PoolConsumer:
     """Takes the calls of one pool, so many at a time."""
 
     def __init__(
-        self, pool: str, runner: Runner, bus: Bus, tasks: Tasks, lifecycle: Lifecycle, concurrency: int
+        self,
+        pool: str,
+        runner: Runner,
+        bus: Bus,
+        tasks: Tasks,
+        lifecycle: Lifecycle,
+        opening: Opening,
+        concurrency: int,
     ) -> None:
         self._queue = call_queue(pool)
         self._runner = runner
         self._bus = bus
         self._tasks = tasks
         self._lifecycle = lifecycle
+        self._opening = opening
         self._concurrency = concurrency
 
     async def run(self) -> None:
         """Until cancelled; then takes no more, and waits for what runs."""
-        await self._bus.declare(self._queue, Queue(DEAD_QUEUE))
+        await self._opening.queues_made.wait()
         free = asyncio.Semaphore(self._concurrency)
         running: set[asyncio.Task[None]] = set()
         async with self._bus.subscribe(self._queue.name, prefetch=self._concurrency) as deliveries:
+            self._opening.listening()
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._stop_when_drained(deliveries))
@@ -86,13 +96,16 @@ class PoolConsumer:
 class Cancels:
     """Hears which calls nobody wants any more."""
 
-    def __init__(self, runner: Runner, bus: Bus) -> None:
+    def __init__(self, runner: Runner, bus: Bus, opening: Opening) -> None:
         self._runner = runner
         self._bus = bus
+        self._opening = opening
 
     async def run(self) -> None:
         """Until cancelled."""
+        await self._opening.queues_made.wait()
         async with self._bus.listen(CANCEL_TOPIC) as broadcasts:
+            self._opening.listening()
             async for heard in broadcasts:
                 with suppress(ValidationError):
                     self._runner.cancel(decode(heard.message.body, CancelTool).call_id)
@@ -101,14 +114,15 @@ class Cancels:
 class DeadLetters:
     """Answers for calls that no worker will ever run, so that nobody waits for them."""
 
-    def __init__(self, bus: Bus, tasks: Tasks, worker: str) -> None:
+    def __init__(self, bus: Bus, tasks: Tasks, opening: Opening, worker: str) -> None:
         self._bus = bus
         self._tasks = tasks
+        self._opening = opening
         self._worker = worker
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._bus.declare(Queue(DEAD_QUEUE))
+        await self._opening.queues_made.wait()
         async with self._bus.subscribe(DEAD_QUEUE, prefetch=16) as deliveries:
             async for delivery in deliveries:
                 await self._answer(delivery)

@@ -80,15 +80,16 @@ def _look(choice: Choice, known: _Choice, plan: _Plan) -> bool:
     known.has_role = True
     for call in delta.tool_calls or ():
         function = call.function or call.custom or _NOTHING
-        place = known.calls.place(call.index, call.id, function.name, function.arguments or function.input)
-        plan.calls.append(place)
-        sound = _is_sound_call(call, function, *place) and sound
+        arguments = function.arguments or function.input
+        position, begins = known.calls.place(call.index, call.id, function.name, arguments)
+        plan.calls.append((position, begins))
+        sound = _is_sound_call(call, function, position, begins=begins) and sound
     if choice.finish_reason == "stop" and known.calls.count:
         plan.finish, sound = True, False
     return sound
 
 
-def _is_sound_call(call: ToolCallDelta, function: FunctionDelta, position: int, begins: bool) -> bool:  # noqa: FBT001
+def _is_sound_call(call: ToolCallDelta, function: FunctionDelta, position: int, *, begins: bool) -> bool:
     if call.index != position or None in _members(call) or None in _members(function):
         return False
     if not isinstance(function.arguments, str) and function.arguments is not _UNSET:

@@ -26,7 +26,7 @@ STOP_REASONS: Final = frozenset(
 def error_body(
     status: int,
     message: str,
-    type: str | None = None,  # noqa: A002 - the wire's own word
+    type: str | None = None,  # noqa: A002 -- the wire's own word
     code: str | None = None,
     param: str | None = None,
     request_id: str | None = None,
@@ -38,7 +38,7 @@ def error_body(
 def error_event(
     status: int,
     message: str,
-    type: str | None = None,  # noqa: A002 - the wire's own word
+    type: str | None = None,  # noqa: A002 -- the wire's own word
     code: str | None = None,
     param: str | None = None,
     request_id: str | None = None,

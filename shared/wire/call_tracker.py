@@ -38,7 +38,7 @@ class CallTracker:
         """The position of the call that a fragment belongs to, and whether the fragment begins it."""
         key = index if isinstance(index, int | str) else None
         told_id = call_id if isinstance(call_id, str) and call_id not in _NOT_AN_ID else ""
-        position = self._known(key, told_id, bool(name), arguments)
+        position = self._known(key, told_id, arguments, named=bool(name))
         begins = position is None
         if position is None:
             position = len(self._calls)
@@ -54,7 +54,7 @@ class CallTracker:
         self._last = position
         return position, begins
 
-    def _known(self, key: int | str | None, call_id: str, named: bool, arguments: Any) -> int | None:  # noqa: FBT001
+    def _known(self, key: int | str | None, call_id: str, arguments: Any, *, named: bool) -> int | None:
         if key is not None:
             position = self._by_index.get(key)
             if position is None:

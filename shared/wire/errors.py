@@ -69,7 +69,7 @@ def error_object(
     status: int,
     message: str,
     *,
-    type: str | None = None,  # noqa: A002 - the wire's own word
+    type: str | None = None,  # noqa: A002 -- the wire's own word
     code: str | None = None,
     param: str | None = None,
     request_id: str | None = None,

@@ -17,7 +17,7 @@ FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filt
 def error_body(
     status: int,
     message: str,
-    type: str | None = None,  # noqa: A002 - the wire's own word
+    type: str | None = None,  # noqa: A002 -- the wire's own word
     code: str | None = None,
     param: str | None = None,
     request_id: str | None = None,
@@ -29,7 +29,7 @@ def error_body(
 def error_event(
     status: int,
     message: str,
-    type: str | None = None,  # noqa: A002 - the wire's own word
+    type: str | None = None,  # noqa: A002 -- the wire's own word
     code: str | None = None,
     param: str | None = None,
     request_id: str | None = None,

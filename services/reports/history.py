@@ -39,7 +39,10 @@ def read(columns: dict[str, Any] | None) -> History:
     start = _unbroken_from(columns["day"])
     known = np.array(columns["day"][start:], dtype=np.int64)
     days = np.arange(known[0], known[-1] + 1)
-    prices = np.exp(np.interp(days, known, np.log(array(columns["price"][start:]))))
+    told = array(columns["price"][start:])
+    prices = np.exp(np.interp(days, known, np.log(told)))
+    # A known close stays what it was, to the last bit.
+    prices[known - known[0]] = told
     return History(
         [int(day) for day in days],
         array(prices),

@@ -63,7 +63,9 @@ OWN_FACTS = {
     "defi": (
         "tvl tvl_change_1d tvl_change_7d cap_to_tvl fees_30d revenue_30d price_to_fees price_to_sales tvl_chain_hhi"
     ),
-    "security": "honeypot verified proxy contract_age checks_known buy_tax sell_tax transfer_tax",
+    "security": (
+        "honeypot alarms_critical alarms_high verified proxy contract_age checks_known buy_tax sell_tax transfer_tax"
+    ),
 }
 DROPPED = ("no_protocol",)
 
@@ -91,10 +93,7 @@ class Page:
             "quality": self._a.quality,
             "scores": self._a.scores,
             "warnings": self._warnings(),
-            "claims": [
-                {"stance": claim.stance, "pieces": pieces(claim.text, self._facts, self._language)}
-                for claim in self._insight.claims
-            ],
+            "claims": [{"stance": claim.stance, "pieces": self._linked(claim.text)} for claim in self._insight.claims],
             "insight_note": self._insight_note(),
             "key_numbers": self._key_numbers(),
             "chapters": [self._chapter(name) for name in self._a.chapters if self._worth(name)],
@@ -112,6 +111,18 @@ class Page:
                 if f.formula
             ],
         }
+
+    def _linked(self, text: str) -> list[tuple[str, str | None]]:
+        """A claim in pieces; a figure links to its row where the page has one."""
+        rows = {
+            fact
+            for chapter in self._a.chapters
+            if self._worth(chapter)
+            for fact in OWN_FACTS[chapter].split()
+            if fact in self._facts
+        }
+        shown = pieces(text, self._facts, self._language)
+        return [(piece, fact if fact in rows else None) for piece, fact in shown]
 
     def _value(self, name: str) -> Any:
         fact = self._facts.get(name)

@@ -1,8 +1,9 @@
 """The HTTP edge: bodies and headers in, one call of the desk, the job or its artefact out."""
 
 import asyncio
+import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Query, Request
@@ -73,7 +74,7 @@ async def listed(
     return Json({"object": "list", "data": [shown(job) for job in page], "next_cursor": following})
 
 
-@router.get("/{job_id}")
+@router.api_route("/{job_id}", methods=["GET", "HEAD"])
 async def read(request: Request, job_id: str, wait: Annotated[float, Query(ge=0, le=60)] = 0) -> Response:
     """One job; `wait` holds the answer until it ends, so many seconds at most."""
     desk = desk_of(request)
@@ -102,7 +103,7 @@ async def events(request: Request, job_id: str) -> Response:
     return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
 
-@router.get("/{job_id}/artifact.{form}")
+@router.api_route("/{job_id}/artifact.{form}", methods=["GET", "HEAD"])
 async def artifact(request: Request, job_id: str, form: str) -> Response:
     """A finished file; ranges and a strong ETag."""
     desk = desk_of(request)
@@ -157,10 +158,31 @@ async def read_json(request: Request) -> Any:
             body += chunk
             if len(body) > BODY_BYTES:
                 raise BodyTooLarge
+    return parse(bytes(body))
+
+
+def parse(body: bytes) -> Any:
+    """Strict JSON: no doubled names, no NaN, no lone surrogates; raises BadRequest."""
     try:
-        return msgspec.json.decode(bytes(body))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        msgspec.json.decode(body)
+        return json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse)
+    except BadRequest:
+        raise
+    except (ValueError, RecursionError) as error:
         raise BadRequest("The body is not valid JSON.", param="body", code="invalid_json") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise BadRequest(f"{name[:60]} is there twice.", param=name[:60], code="invalid_json")
+        found[name] = value
+    return found
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def install(app: FastAPI) -> None:

@@ -25,6 +25,11 @@ def find(provider: str | None, model: str, at: float) -> Price | None:
     return _find(provider, model, int(at // _SLOT_SECONDS))
 
 
+def load() -> None:
+    """Read the tables now, so that the first look-up does not wait a second for them."""
+    _snapshot()
+
+
 def release() -> str:
     """Which release of the data is in use."""
     return version("genai-prices")

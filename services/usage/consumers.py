@@ -5,14 +5,15 @@ import asyncio
 import structlog
 
 from services.usage.book import Book
+from shared import prices_genai
 from shared.bus import Bus, Delivery
 from shared.errors import Unavailable
 from shared.messages.router import EVENTS, USAGE_QUEUE
 
 log = structlog.get_logger(__name__)
 
-MOST = 1000
-PREFETCH = 2000
+MOST = 20
+PREFETCH = 40
 WAIT_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -29,13 +30,15 @@ class Intake:
         """Take batches until cancelled; nothing is fetched before the tables are there."""
         await self._bus.declare(EVENTS)
         await self._ready.wait()
+        # In a thread: a second of reading tables must not stop answers that share this process.
+        await asyncio.to_thread(prices_genai.load)
         async with self._bus.subscribe(USAGE_QUEUE, prefetch=PREFETCH) as subscription:
             while True:
                 await self._take(await subscription.batch(MOST, WAIT_SECONDS))
 
     async def _take(self, deliveries: list[Delivery]) -> None:
         """Book one batch; while the database is away it is held, not lost and not counted as failed."""
-        bodies = [delivery.message.body for delivery in deliveries]
+        bodies = [event for delivery in deliveries for event in delivery.message.body.split(b"\n")]
         pause = 0.1
         while True:
             try:

@@ -33,13 +33,16 @@ class Rollup:
         bucket = self._zone.bucket(event.at)
         values = measures(event)
         scopes = ("", event.key_id) if event.key_id else ("",)
+        places = list(dimensions(event))
+        lasted = [(measure, name, step_of(milliseconds)) for measure, name, milliseconds in durations(event)]
         for scope in scopes:
-            for dimension, name in dimensions(event):
-                self._sum((scope, dimension, HOUR, bucket, name), values)
+            for dimension, name in places:
+                if not (scope and dimension == "use"):
+                    self._sum((scope, dimension, HOUR, bucket, name), values)
             if event.session_id:
                 self._session(scope, event, values)
-            for measure, name, milliseconds in durations(event):
-                self._count((scope, measure, HOUR, name, bucket, step_of(milliseconds)))
+            for measure, name, step in lasted:
+                self._count((scope, measure, HOUR, name, bucket, step))
 
     def add_days(self) -> None:
         """Derive the rows of whole UTC days from the hours added so far; call once, at the end."""
@@ -59,7 +62,9 @@ class Rollup:
         bucket = self._zone.bucket(event.at)
         for scope in ("", event.key_id) if event.key_id else ("",):
             for dimension, name in dimensions(event):
-                self._sum((scope, dimension, HOUR, bucket, name), values)
+                # What function uses what model is kept for everybody together: per key it would be most of the rows.
+                if not (scope and dimension == "use"):
+                    self._sum((scope, dimension, HOUR, bucket, name), values)
             if event.session_id and event.kind == "model":
                 self._sum((scope, "session", ALL_TIME, 0, event.session_id), values)
 

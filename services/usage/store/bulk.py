@@ -12,6 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]
 _encoder = msgspec.json.Encoder()
 
+# How a column of a row that is there changes. CASE: the databases name least and greatest differently.
+Rules = tuple[tuple[str, str], ...]
+_RULES = {
+    "add": "{old} + {new}",
+    "least": "CASE WHEN {new} < {old} THEN {new} ELSE {old} END",
+    "greatest": "CASE WHEN {new} > {old} THEN {new} ELSE {old} END",
+    "newest": "COALESCE({new}, {old})",
+}
+
 
 def encode(rows: Sequence[Any]) -> str:
     """The parameter that the statements below take."""
@@ -28,11 +37,12 @@ async def insert_new(connection: AsyncConnection, table: Table, rows: Sequence[A
 
 
 async def add_up(
-    connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]], keys: Sequence[str]
+    connection: AsyncConnection, table: Table, rows: Sequence[Any], keys: tuple[str, ...], rules: Rules = ()
 ) -> None:
-    """Add the rows' numbers to those that are there; rows come in the order of their keys."""
+    """Merge rows into those that are there; rows come in the order of their keys. Columns without a rule are added."""
     if rows:
-        await connection.execute(_add_up(table, connection.dialect.name, tuple(keys)), {"rows": encode(rows)})
+        statement = _merge(table, connection.dialect.name, keys, rules)
+        await connection.execute(statement, {"rows": encode(rows)})
 
 
 @lru_cache(maxsize=64)
@@ -45,12 +55,17 @@ def _insert_new(table: Table, dialect: str, key: str) -> TextClause:
 
 
 @lru_cache(maxsize=64)
-def _add_up(table: Table, dialect: str, keys: tuple[str, ...]) -> TextClause:
+def _merge(table: Table, dialect: str, keys: tuple[str, ...], rules: Rules) -> TextClause:
     names = [column.name for column in table.columns]
-    sums = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in names if name not in keys)
+    given = dict(rules)
+    sets = ", ".join(
+        f"{name} = " + _RULES[given.get(name, "add")].format(old=f"{table.name}.{name}", new=f"excluded.{name}")
+        for name in names
+        if name not in keys
+    )
     return text(
         f"INSERT INTO {table.name} ({', '.join(names)}) {_rows(table, dialect, tuple(names))} "
-        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sums}"
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {sets}"
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,6 +28,8 @@ from services.usage.tables import (
 # One writer at a time, also with several replicas and callers of POST record: order instead of deadlocks.
 WRITER_LOCK = 0x7573_6167
 MOST_BODY = 65_536
+SESSION_KEYS = ("scope", "session_id")
+_SEEN = (("user_id", "newest"), ("first_us", "least"), ("last_us", "greatest"))
 
 
 async def lock(connection: AsyncConnection) -> None:
@@ -45,24 +47,7 @@ async def roll_up(connection: AsyncConnection, rollup: Rollup) -> None:
     """Add what the events add."""
     await bulk.add_up(connection, rollups, rollup.rows(), ROLLUP_KEYS)
     await bulk.add_up(connection, latency, rollup.latency_rows(), LATENCY_KEYS)
-    if rows := rollup.session_rows():
-        await _see_sessions(connection, rows)
-
-
-async def _see_sessions(connection: AsyncConnection, rows: list[dict[str, Any]]) -> None:
-    insert = _insert(connection, sessions).values(rows)
-    fresh, table = insert.excluded, sessions.c
-    least, most = (func.least, func.greatest) if connection.dialect.name == "postgresql" else (func.min, func.max)
-    await connection.execute(
-        insert.on_conflict_do_update(
-            index_elements=["scope", "session_id"],
-            set_={
-                "user_id": func.coalesce(fresh.user_id, table.user_id),
-                "first_us": least(fresh.first_us, table.first_us),
-                "last_us": most(fresh.last_us, table.last_us),
-            },
-        )
-    )
+    await bulk.add_up(connection, sessions, rollup.session_rows(), SESSION_KEYS, _SEEN)
 
 
 async def see_sequences(connection: AsyncConnection, numbers: Mapping[str, Iterable[int]], now_us: int) -> None:

@@ -166,9 +166,36 @@ async def test_events_are_paged_newest_first_without_loss_or_repetition(books: B
 async def test_an_event_has_the_contracts_fields(books: Books) -> None:
     await books.ledger.book.book([ended()])
     (event,) = (await books.get("events"))["events"]
-    promised = """event_id request_id attempt timestamp kind key_id user_id session_id anchor_id function provider model
-        requested_model input_tokens output_tokens total_tokens cache_read_tokens cache_write_tokens reasoning_tokens cost
-        currency unpriced usage_source duration_ms ttft_ms success status error_msg""".split()
+    promised = [
+        "event_id",
+        "request_id",
+        "attempt",
+        "timestamp",
+        "kind",
+        "key_id",
+        "user_id",
+        "session_id",
+        "anchor_id",
+        "function",
+        "provider",
+        "model",
+        "requested_model",
+        "input_tokens",
+        "output_tokens",
+        "total_tokens",
+        "cache_read_tokens",
+        "cache_write_tokens",
+        "reasoning_tokens",
+        "cost",
+        "currency",
+        "unpriced",
+        "usage_source",
+        "duration_ms",
+        "ttft_ms",
+        "success",
+        "status",
+        "error_msg",
+    ]
     assert set(event) == {*promised, "time"}
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+08:00", event["time"])
 

@@ -116,6 +116,41 @@ def test_a_segment_somebody_unlinked_is_still_sent(outbox, server):
     assert server.taken == ["1"]
 
 
+def test_a_long_absence_makes_no_more_than_two_files(outbox, server):
+    server.away = True
+    for number in range(20):
+        outbox.put(record(number))
+        assert not outbox.flush(0.01)
+    assert len(files(outbox)) <= 2
+    server.away = False
+    assert outbox.flush(10)
+    assert server.taken == [str(number) for number in range(20)]
+    assert files(outbox) == []
+
+
+def test_a_full_outbox_is_told_to_the_caller(outbox, server, monkeypatch):
+    monkeypatch.setattr("tollway.usage.outbox.MOST_BYTES", 100)
+    server.away = True
+    outbox.put(record("x" * 200))
+    assert not outbox.flush(0.05)
+    outbox.put(record("y" * 200))
+    with pytest.raises(OSError, match="is full"):
+        outbox.put(record("z"))
+
+
+def test_a_closed_outbox_leaves_its_records_to_the_next_one(outbox, server):
+    server.away = True
+    outbox.put(record(1))
+    outbox.close(0.05)
+    server.away = False
+    successor = Outbox(outbox.directory, server)
+    successor.start()
+    while not server.taken:
+        assert server.asked.acquire(timeout=10)
+    successor.close(5)
+    assert server.taken == ["1"]
+
+
 def test_closing_leaves_unsent_records_for_the_next_process(outbox, server, caplog):
     server.away = True
     outbox.put(record(1))

@@ -26,6 +26,7 @@ LINGER_SECONDS = 0.1
 ADOPT_EVERY_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 30.0
 BATCH = 500
+MOST_BYTES = 1 << 30
 
 
 class Outbox:
@@ -59,6 +60,9 @@ class Outbox:
         with self._changed:
             if self._active is None:
                 self._active = open_segment(self.directory)
+            if self._active.size > MOST_BYTES:
+                msg = f"{self._active.path} is full: the server has been away for too long"
+                raise OSError(msg)
             self._active.append(line)
             self._unsent += 1
             self._start()
@@ -97,12 +101,19 @@ class Outbox:
             thread = self._thread
         if thread is not None:
             thread.join(timeout_seconds)
+        # a sender that is still in the middle of a request holds its files until the process ends
+        if thread is None or not thread.is_alive():
+            self._release()
 
     def abandon(self) -> None:
         """After a fork: the records belong to the parent, so the child forgets them and starts afresh."""
+        self._release()
+        self._reset()
+
+    def _release(self) -> None:
         for segment in (*self._sealed, *([self._active] if self._active else [])):
             segment.release()
-        self._reset()
+        self._sealed, self._active = [], None
 
     def _run(self) -> None:
         while self._wait():
@@ -133,41 +144,56 @@ class Outbox:
 
     def _send_all(self) -> bool:
         self._adopt()
+        while segment := self._oldest():
+            if not self._send(segment):
+                return False
+            self._sealed.pop(0)
+        return True
+
+    def _oldest(self) -> Segment | None:
+        """The segment to send next; the one that is being written is closed only when its turn has come."""
         with self._changed:
-            if self._active is not None:
+            if not self._sealed and self._active is not None:
                 self._sealed.append(self._active)
                 self._active = None
-        while self._sealed:
-            if not self._send(self._sealed[0]):
-                return False
-            done = self._sealed.pop(0)
-            done.delete()
-            with self._changed:
-                self._unsent -= done.sent
-                self._changed.notify_all()
-        return True
+        return self._sealed[0] if self._sealed else None
 
     def _adopt(self) -> None:
         if not self._orphans_due:
             return
         self._looked_for_orphans = time.monotonic()
         orphans = adopt_orphans(self.directory)
+        found = sum(len(segment.unsent()[0]) for segment in orphans)
+        self._sealed[:0] = orphans
         with self._changed:
-            self._sealed[:0] = orphans
-            self._unsent += sum(len(segment.unsent()) for segment in orphans)
+            self._unsent += found
 
     def _send(self, segment: Segment) -> bool:
-        while batch := segment.unsent()[:BATCH]:
-            try:
-                self._hand_over(batch)
-            except (TollwayError, OSError) as error:
-                if not self._failures:
-                    log.warning("usage records cannot be sent now (%s); they are kept in %s", error, self.directory)
+        while True:
+            batch, place = segment.unsent(BATCH)
+            if batch and not self._try(batch):
                 return False
-            if self._failures:
-                log.info("usage records can be sent again")
-                self._failures = 0
-            segment.sent += len(batch)
+            # or nothing more can be read, because somebody cut the file
+            done = place >= segment.size or place == segment.sent_bytes
+            segment.sent_up_to(place)
+            if done:
+                segment.delete()
+            with self._changed:
+                self._unsent -= len(batch)
+                self._changed.notify_all()
+            if done:
+                return True
+
+    def _try(self, batch: list[Record]) -> bool:
+        try:
+            self._hand_over(batch)
+        except (TollwayError, OSError) as error:
+            if not self._failures:
+                log.warning("usage records cannot be sent now (%s); they are kept in %s", error, self.directory)
+            return False
+        if self._failures:
+            log.info("usage records can be sent again")
+            self._failures = 0
         return True
 
     def _hand_over(self, batch: list[Record]) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import itertools
 import logging
 import os
 from pathlib import Path
@@ -25,13 +26,13 @@ _fcntl = _locks()
 
 
 class Segment:
-    """An open, locked file and how many of its records were sent."""
+    """An open, locked file, and how far it was sent."""
 
     def __init__(self, path: Path, file: int) -> None:
         self.path = path
-        self.sent = 0
+        self.size = os.fstat(file).st_size
         self._file = file
-        self._read: list[dict[str, Any]] | None = None
+        self.sent_bytes = 0
 
     def append(self, line: bytes) -> None:
         """Adds one record in a single write."""
@@ -39,15 +40,19 @@ class Segment:
             os.write(self._file, b"\n")
             msg = f"{self.path}: the record was written only in part"
             raise OSError(msg)
+        self.size += len(line)
 
-    def unsent(self) -> list[dict[str, Any]]:
-        """The records still to be sent; read once, for nobody appends to a segment that is being sent."""
-        if self._read is None:
-            # by the open file, not the name: a segment whose name somebody removed is still sent
-            with os.fdopen(os.dup(self._file), "rb") as file:
-                file.seek(0)
-                self._read = list(parse_lines(file, self.path))
-        return self._read[self.sent :]
+    def unsent(self, most: int | None = None) -> tuple[list[dict[str, Any]], int]:
+        """The next records to send, and the place in the file where they end."""
+        # by the open file, not the name: a segment whose name somebody removed is still sent
+        with os.fdopen(os.dup(self._file), "rb") as file:
+            file.seek(self.sent_bytes)
+            lines = list(itertools.islice(file, most))
+        return list(parse_lines(lines, self.path)), self.sent_bytes + sum(map(len, lines))
+
+    def sent_up_to(self, place: int) -> None:
+        """Remembers what the server has taken."""
+        self.sent_bytes = place
 
     def delete(self) -> None:
         """Forgets a segment that was sent."""
@@ -78,7 +83,7 @@ def adopt_orphans(directory: Path) -> list[Segment]:
     for path in sorted(directory.glob("segment-*.jsonl")) if _fcntl else []:
         try:
             file = os.open(path, os.O_RDWR | os.O_APPEND)
-        except FileNotFoundError:
+        except OSError:  # gone by now, or another user's
             continue
         # unlinked between opening and locking: its owner has just sent it
         if _lock(file) and os.fstat(file).st_nlink:

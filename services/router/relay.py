@@ -1,5 +1,6 @@
 """A provider's stream on its way to the client: bytes in, the client's bytes out, and the state in between. No I/O."""
 
+from services.router.burst import burst_for
 from services.router.errors import invalid_answer
 from services.router.providers.base import StreamReader
 from shared.translate.errors import UpstreamError
@@ -10,11 +11,13 @@ from shared.wire.sse import DONE, EventTooLongError, SseEvent, SseReader
 class Relay:
     """Feeds one reader with the events of one stream. `ended` is set when the protocol's last event was seen."""
 
-    __slots__ = ("_reader", "_sse", "ended", "progress")
+    __slots__ = ("_at_boundary", "_burst", "_reader", "_sse", "ended", "progress")
 
-    def __init__(self, reader: StreamReader) -> None:
+    def __init__(self, reader: StreamReader, *, choices: int = 1) -> None:
         self._reader = reader
         self._sse = SseReader()
+        self._burst = burst_for(reader) if choices == 1 else None
+        self._at_boundary = True
         self.progress: Progress = reader
         self.ended = False
 
@@ -25,12 +28,24 @@ class Relay:
 
     def feed(self, data: bytes) -> bytes:
         """What the client gets for these bytes."""
+        progress, burst, out = self.progress, self._burst, b""
+        boundary, self._at_boundary = self._at_boundary, data.endswith(b"\n\n")
+        if burst is not None and boundary and not progress.finished:
+            if not progress.started_content:
+                # The role and the first words are the watcher's.
+                head = max(0, data.find(b"\n\n", data.find(b"\n\n") + 2)) + 2
+                out, data = self._read(data[:head]), data[head:]
+            if progress.started_content and progress.failure is None:
+                plain = burst.take(data)
+                out, data = out + data[:plain], data[plain:]
+        return out + self._read(data) if data and not self.ended else out
+
+    def _read(self, data: bytes) -> bytes:
         try:
-            events = self._sse.feed(data)
+            return self._take(self._sse.feed(data))
         except EventTooLongError:
             self.progress.failure = invalid_answer("the provider sent an event without end")
             return b""
-        return self._take(events)
 
     def finish(self) -> bytes:
         """The provider's stream has ended: what the client still gets, which is an end only if the answer had one."""

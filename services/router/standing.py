@@ -1,6 +1,7 @@
 """What follows from how an attempt ended: the target's record, a key's rest, an alert, and the figures."""
 
 from collections.abc import Callable
+from functools import cache
 
 import structlog
 from msgspec import structs
@@ -27,6 +28,16 @@ TTFT = Histogram(
 DROPPED = Counter("tollway_router_dropped_frames", "Frames of providers that were not JSON", ["provider"])
 
 
+@cache
+def _attempts(provider: str, outcome: str) -> Counter:
+    return ATTEMPTS.labels(provider, outcome)
+
+
+@cache
+def _ttft(provider: str) -> Histogram:
+    return TTFT.labels(provider)
+
+
 class Standing:
     """Notes the outcomes of attempts."""
 
@@ -45,16 +56,16 @@ class Standing:
 
     def answered(self, provider: Provider, target: Target, began_at: float, ttft_ms: float | None) -> None:
         """An attempt brought a whole answer."""
-        ATTEMPTS.labels(provider.name, "ok").inc()
+        _attempts(provider.name, "ok").inc()
         if ttft_ms is not None:
-            TTFT.labels(provider.name).observe(ttft_ms / 1000)
+            _ttft(provider.name).observe(ttft_ms / 1000)
         if not provider.is_byo:
             self._records.of(target.key).succeeded(clock.now(), began_at, ttft_ms)
             self._changed(target.key)
 
     def left(self, provider: Provider) -> None:
         """The client left, which says nothing about the target."""
-        ATTEMPTS.labels(provider.name, "aborted").inc()
+        _attempts(provider.name, "aborted").inc()
 
     def dropped(self, provider: Provider, frames: int) -> None:
         """Frames that no client got to see."""
@@ -64,7 +75,7 @@ class Standing:
 
     def failed(self, provider: Provider, target: Target, key: str, failure: Failure) -> Failure:
         """An attempt failed; returns the failure as the client may see it."""
-        ATTEMPTS.labels(provider.name, failure.kind).inc()
+        _attempts(provider.name, failure.kind).inc()
         if provider.is_byo:
             return failure
         failure = self._rest_key(provider, key, failure)

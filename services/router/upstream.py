@@ -135,7 +135,7 @@ class Attempt:
 
     async def _first_content(self, exchange: Exchange) -> None:
         """Hold lifecycle frames until there is content: until then a failure can still be somebody else's answer."""
-        relay = self.relay = Relay(self.provider.reader(self.call, self._prepared))
+        relay = self.relay = Relay(self.provider.reader(self.call, self._prepared), choices=self._prepared.choices)
         progress, held = relay.progress, []
         while True:
             data = await exchange.read()
@@ -153,8 +153,10 @@ class Attempt:
         loop, idle, parts = asyncio.get_running_loop(), self.provider.timeouts.idle, []
         while data := await exchange.read():
             parts.append(data)
+            if exchange.at_end:
+                break
             deadline.reschedule(min(loop.time() + idle, self.deadline_at))
-        body = b"".join(parts)
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
         try:
             self.whole = self.provider.whole(self.call, self._prepared, body)
         except NotAnAnswer as reason:

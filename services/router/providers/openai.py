@@ -11,6 +11,7 @@ from services.router.providers.base import NotAnAnswer, Provider, StreamReader, 
 from services.router.rewrite import rewrite
 from shared.messages.gateway import Call
 from shared.translate.answer import openai_answer_to_anthropic
+from shared.translate.mend import mended_completion
 from shared.translate.progress import Progress
 from shared.translate.request import RequestOptions, anthropic_to_openai
 from shared.translate.stream import OpenAIToAnthropic, OpenAIWatcher
@@ -31,7 +32,7 @@ class _Choice(msgspec.Struct):
 
 
 class _Completion(msgspec.Struct):
-    choices: list[_Choice] | None = None
+    choices: list[msgspec.Raw] | None = None
     data: list[msgspec.Raw] | None = None
     usage: Any = None
     error: Any = None
@@ -69,6 +70,8 @@ class OpenAIProvider(Provider):
         progress = read_completion(body, embeddings=call.operation == "embeddings")
         if call.dialect == "anthropic":
             body = encode(openai_answer_to_anthropic(decode_object(body)))
+        elif b'"tool_calls"' in body:
+            body = mended_completion(body)
         return Whole(body, progress)
 
     def list_request(self, key: str) -> tuple[str, dict[str, str]]:
@@ -100,11 +103,15 @@ def read_completion(body: bytes, *, embeddings: bool = False) -> Progress:
     progress.usage = TokenUsage.from_openai(answer.usage)
     if not progress.usage.is_told:
         for choice in answer.choices or ():
-            _count(choice.message, progress)
+            _count(choice, progress)
     return progress
 
 
-def _count(message: _Message | None, progress: Progress) -> None:
+def _count(choice: msgspec.Raw, progress: Progress) -> None:
+    try:
+        message = msgspec.json.decode(choice, type=_Choice).message
+    except msgspec.DecodeError:
+        return
     if message is None:
         return
     for text in (message.content, message.refusal, message.reasoning_content):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from tests import servers
 from tests.servers import free_port
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -100,6 +101,7 @@ def tollway(provider: str, folder: pathlib.Path) -> Subject:
         "TOLLWAY_INTERNAL_TOKEN": "bench-internal",
         "TOLLWAY_ROUTER_URL": f"http://127.0.0.1:{ports['router']}",
         "TOLLWAY_DATABASE_URL": f"sqlite+aiosqlite:///{folder / 'bench.db'}",
+        "TOLLWAY_BUS_URL": servers.url("rabbitmq"),  # events are published with confirms while we measure
     }
     processes = [
         spawn(

@@ -1,4 +1,4 @@
-"""The cache on Redis, the only home of its client. Every operation has a short deadline and fails as CacheUnavailable."""
+"""The cache on Redis, the only home of its client. Every operation has a deadline and fails as CacheUnavailable."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence

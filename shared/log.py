@@ -1,11 +1,15 @@
 """Structured logs: JSON in containers, colour on a terminal; prompts and keys never."""
 
+import json as json_text
 import logging
 import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import msgspec
 import structlog
+
+_encoder = msgspec.json.Encoder()
 
 _SECRET = (
     "authorization",
@@ -32,7 +36,7 @@ def configure(*, json: bool | None = None, debug: bool = False) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
     ]
-    render: Any = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    render: Any = structlog.processors.JSONRenderer(serializer=_json) if as_json else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[*before, structlog.processors.format_exc_info, render] if as_json else [*before, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -48,6 +52,14 @@ def configure(*, json: bool | None = None, debug: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def _json(event: Any, **options: Any) -> str:
+    """msgspec where it can, the standard library's way for values it does not know."""
+    try:
+        return _encoder.encode(event).decode()
+    except (TypeError, ValueError):
+        return str(json_text.dumps(event, default=options.get("default", str)))
 
 
 def hide_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -267,6 +267,7 @@ def _uvicorn_config(app: Any, plan: Plan) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=2,
         backlog=2048,

@@ -1,8 +1,8 @@
 """The local durable log of usage events: what happened is on disk before anybody else hears of it.
 
-A process owns one folder, by a lock. What a dead process left is adopted by the next one that looks: its finished events
-are published, its attempts that never ended are closed as `interrupted` with the best usage known. Ids make repeats
-harmless.
+A process owns one folder, by a lock. What a dead process left is adopted by the next one that looks: its finished
+events are published, its attempts that never ended are closed as `interrupted` with the best usage known. Ids make
+repeats harmless.
 """
 
 import asyncio
@@ -50,7 +50,6 @@ class Pending:
     """An event to publish and where the log stands once it is."""
 
     body: bytes
-    event_id: str
     position: Position
 
 
@@ -76,7 +75,7 @@ class Spool:
         self.bytes_waiting = 0
         self.events_waiting = 0
         self.oldest_waiting: float | None = None
-        self._unsynced = False
+        self.unsynced = False
         self.wrote = asyncio.Event()
 
     @property
@@ -117,7 +116,7 @@ class Spool:
         data = spool_file.pack(kind, body)
         self._writer.append(data)
         self.bytes_waiting += len(data)
-        self._unsynced = True
+        self.unsynced = True
 
     def _rotate(self) -> None:
         """Carry what is still open into the next segment, so that the one before may be deleted."""
@@ -128,13 +127,12 @@ class Spool:
                 self._writer.append(spool_file.pack(PROGRESS, encode(known.progress)))
 
     def sync(self) -> None:
-        """Flush to the disk if anything is new; called off the event loop, a few times a second."""
-        if self._unsynced:
-            self._unsynced = False
-            try:
-                self._writer.sync()
-            except OSError as error:  # closed or rotated meanwhile: the next round syncs what is new
-                log.debug("spool_sync_skipped", error=str(error))
+        """Flush to the disk what is new; called off the event loop, some times a second."""
+        self.unsynced = False
+        try:
+            self._writer.sync()
+        except OSError as error:  # closed or rotated meanwhile: the next round syncs what is new
+            log.debug("spool_sync_skipped", error=str(error))
 
     def pending(self, most: int) -> list[Pending]:
         """The next events to publish, oldest first."""
@@ -263,7 +261,7 @@ def _pending(folder: Path, position: Position, most: int) -> Iterator[Pending]:
             continue
         for record in spool_file.read(path, position.offset if number == position.segment else 0):
             if record.kind == ENDED:
-                yield Pending(record.body, decode(record.body, AttemptEnded).event_id, Position(number, record.end))
+                yield Pending(record.body, Position(number, record.end))
                 found += 1
                 if found >= most:
                     return

@@ -8,13 +8,14 @@ import structlog
 from shared import clock
 from shared.bus import Bus, Message
 from shared.errors import BusUnavailable
+from shared.ids import new_id
 from shared.messages.router import EVENTS, USAGE_QUEUE
 from shared.spool import Pending, Spool
 
 log = structlog.get_logger(__name__)
 
-BATCH = 500
-IN_FLIGHT = 250
+BATCH = 1000
+PER_MESSAGE = 100
 PAUSE_SECONDS = 0.5
 IDLE_SECONDS = 1.0
 SYNC_SECONDS = 0.05
@@ -58,30 +59,31 @@ class SpoolPublisher:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _send(self, pending: Sequence[Pending], seconds: float) -> bool:
-        """Send a batch; what is confirmed from its beginning on is done. False when something was not taken."""
-        room = asyncio.Semaphore(IN_FLIGHT)
-
-        async def one(item: Pending) -> bool:
-            async with room:
-                try:
-                    message = Message(item.body, message_id=item.event_id)
-                    await self._bus.send(USAGE_QUEUE, message, timeout_seconds=seconds)
-                except BusUnavailable:
-                    return False
-                return True
-
-        results = await asyncio.gather(*(one(item) for item in pending))
+        """Send what is pending, many events to a message; what is confirmed from its beginning on is done."""
+        groups = [pending[at : at + PER_MESSAGE] for at in range(0, len(pending), PER_MESSAGE)]
+        results = await asyncio.gather(*(self._send_one(group, seconds) for group in groups))
         confirmed = results.index(False) if False in results else len(results)
         if confirmed:
-            self._spool.published(pending[confirmed - 1].position, confirmed)
+            done = groups[:confirmed]
+            self._spool.published(done[-1][-1].position, sum(len(group) for group in done))
         if confirmed < len(results):
             log.warning("spool_waiting", events=self._spool.events_waiting, bytes=self._spool.bytes_waiting)
         return confirmed == len(results)
 
+    async def _send_one(self, group: Sequence[Pending], seconds: float) -> bool:
+        """One message: an event per line. A confirm costs the same for a hundred events as for one."""
+        message = Message(b"\n".join(item.body for item in group), message_id=new_id())
+        try:
+            await self._bus.send(USAGE_QUEUE, message, timeout_seconds=seconds)
+        except BusUnavailable:
+            return False
+        return True
+
     async def _sync(self) -> None:
         while True:
             await asyncio.sleep(SYNC_SECONDS)
-            await asyncio.to_thread(self._spool.sync)
+            if self._spool.unsynced:
+                await asyncio.to_thread(self._spool.sync)
 
     async def _adopt(self) -> None:
         while True:

@@ -12,8 +12,8 @@ from shared.messages.router import EVENTS, USAGE_QUEUE
 
 log = structlog.get_logger(__name__)
 
-MOST = 20
-PREFETCH = 40
+MOST = 50
+PREFETCH = 100
 WAIT_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 

@@ -1,5 +1,6 @@
 """Streams as providers send them, and what real clients make of a stream."""
 
+import functools
 import itertools
 from collections.abc import Iterable
 from typing import Any
@@ -98,19 +99,31 @@ def told_by(reader: Any, pieces: Iterable[bytes]) -> list[bytes]:
     return out + reader.finish()
 
 
-def _served(body: bytes, content_type: str) -> httpx2.Client:
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(200, headers={"content-type": content_type}, content=body)
+class _Upstream:
+    """A provider without a socket: both vendors' clients, and the stream that the next request is answered with."""
 
-    return httpx2.Client(transport=httpx2.MockTransport(answer))
+    def __init__(self) -> None:
+        self.stream = b""
+        # One connection pool for all tests: making one loads the system's certificates.
+        http = httpx2.Client(transport=httpx2.MockTransport(self._answer))
+        self.openai = openai.OpenAI(api_key="k", base_url="http://upstream.test/v1", http_client=http, max_retries=0)
+        self.anthropic = anthropic.Anthropic(
+            api_key="k", base_url="http://upstream.test", http_client=http, max_retries=0
+        )
+
+    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=self.stream)
+
+
+_upstream = functools.cache(_Upstream)
 
 
 def read_by_openai(stream: bytes) -> Any:
     """The completion that OpenAI's own helper adds a stream up to."""
-    client = openai.OpenAI(
-        api_key="k", base_url="http://upstream.test/v1", http_client=_served(stream, "text/event-stream"), max_retries=0
-    )
-    with client.chat.completions.stream(model="m", messages=[{"role": "user", "content": "hi"}]) as events:
+    upstream = _upstream()
+    upstream.stream = stream
+    asked = upstream.openai.chat.completions.stream(model="m", messages=[{"role": "user", "content": "hi"}])
+    with asked as events:
         for _ in events:
             pass
         return events.get_final_completion()
@@ -118,8 +131,8 @@ def read_by_openai(stream: bytes) -> Any:
 
 def read_by_anthropic(stream: bytes) -> Any:
     """The message that Anthropic's own helper adds a stream up to."""
-    client = anthropic.Anthropic(
-        api_key="k", base_url="http://upstream.test", http_client=_served(stream, "text/event-stream"), max_retries=0
-    )
-    with client.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "hi"}]) as events:
+    upstream = _upstream()
+    upstream.stream = stream
+    asked = upstream.anthropic.messages.stream(model="m", max_tokens=9, messages=[{"role": "user", "content": "hi"}])
+    with asked as events:
         return events.get_final_message()

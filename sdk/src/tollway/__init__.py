@@ -1,7 +1,5 @@
 """Publish an agent as an OpenAI-compatible API in one line; track any model call with one decorator."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 from tollway.errors import ServerError, ServerUnreachableError, TollwayError
 from tollway.usage import (
     ModelPricing,
@@ -12,10 +10,7 @@ from tollway.usage import (
     usage_labels,
 )
 
-try:
-    __version__ = version("tollway")
-except PackageNotFoundError:  # run from a source tree that is not installed
-    __version__ = "0.0.0"
+__version__ = "0.1.0"
 
 __all__ = [
     "ModelPricing",

@@ -1,11 +1,10 @@
 """The monitor on a Tollway server: records go out in the background, statistics come from the server."""
 
+import importlib
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from tollway.client import TollwayClient, ask
-from tollway.client.ask import Ask
 from tollway.usage.figures import Figures, Record
 from tollway.usage.local import write_whole
 from tollway.usage.monitor import UsageMonitor
@@ -13,7 +12,9 @@ from tollway.usage.outbox import Outbox
 from tollway.usage.pricing import ModelPricing
 from tollway.usage.record import Usage
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from tollway.client import TollwayClient
+
 QUERY_FLUSH_SECONDS = 2.0
 
 
@@ -35,9 +36,13 @@ class ServerUsageMonitor(UsageMonitor):
         return self._outbox
 
     @property
-    def _client(self) -> TollwayClient:
+    def _client(self) -> "TollwayClient":
         # one for each process: a fork must not share its parent's connections
-        return self._clients.setdefault(os.getpid(), TollwayClient(self.url, self._key, timeout=10.0))
+        if os.getpid() not in self._clients:
+            # the HTTP client takes long to load, so the sender's thread does it, not the first tracked call
+            client = importlib.import_module("tollway.client").TollwayClient(self.url, self._key, timeout=10.0)
+            self._clients.setdefault(os.getpid(), client)
+        return self._clients[os.getpid()]
 
     def _store(self, record: Record) -> None:
         self._outbox.put(record)
@@ -63,34 +68,35 @@ class ServerUsageMonitor(UsageMonitor):
             client.close()
 
     def get_current_stats(self) -> Figures:
-        figures = self._ask(ask.figures("stats/current"))
+        figures = self._settled().usage.current().model_dump()
         return Figures(current_hour=Figures(figures["current_hour"]), today=Figures(figures["today"]))
 
     def get_session_stats(self, session_id: str) -> Figures:
-        return Figures(self._ask(ask.session(session_id)).model_dump())
+        return Figures(self._settled().usage.session(session_id).model_dump())
 
     def get_hourly_summary(self, hours_ago: int = 0) -> Figures:
-        return Figures(self._ask(ask.hourly(hours_ago)).model_dump())
+        return Figures(self._settled().usage.hourly(hours_ago).model_dump())
 
     def get_daily_summary(self, days_ago: int = 0) -> Figures:
-        return Figures(self._ask(ask.daily(days_ago)).model_dump())
+        return Figures(self._settled().usage.daily(days_ago).model_dump())
 
     def get_monthly_summary(self, year: int | None = None, month: int | None = None) -> Figures:
-        return Figures(self._ask(ask.monthly(year, month)).model_dump())
+        return Figures(self._settled().usage.monthly(year, month).model_dump())
 
     def get_top_users(self, limit: int = 10, days: int = 7) -> list[dict[str, Any]]:
-        return [user.model_dump() for user in self._ask(ask.top_users(limit, days))]
+        return [user.model_dump() for user in self._settled().usage.top_users(limit, days)]
 
     def get_cost_trend(self, days: int = 30) -> list[dict[str, Any]]:
-        return [point.model_dump() for point in self._ask(ask.cost_trend(days))]
+        return [point.model_dump() for point in self._settled().usage.cost_trend(days)]
 
     def export_report(self, output_path: str | Path | None = None, days: int = 7) -> Path:
-        made = self._ask(ask.export_report(days, "json"))
+        usage = self._settled().usage
+        made = usage.export_report(days, "json")
         path = Path(output_path) if output_path is not None else self.directory / Path(made.report_path).name
-        write_whole(path, self._client.send(ask.download(made.download_url)))
+        write_whole(path, usage.download_report(made))
         return path
 
-    def _ask(self, request: Ask[T]) -> T:
+    def _settled(self) -> "TollwayClient":
         # what this process has just recorded belongs into the answer, if the server takes it soon
         self.flush(QUERY_FLUSH_SECONDS)
-        return self._client.send(request)
+        return self._client

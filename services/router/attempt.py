@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 
@@ -22,7 +23,7 @@ from services.router.plan import Planner
 from services.router.providers.base import Provider
 from services.router.standing import Standing
 from services.router.upstream import Attempt
-from shared import clock
+from shared import clock, telemetry
 from shared.errors import TollwayError
 from shared.messages.gateway import Answer, Call, ModelInfo, Spent
 from shared.service import Resources
@@ -30,11 +31,8 @@ from shared.translate.terms import CannotTranslate
 
 log = structlog.get_logger(__name__)
 
-
-class Providers(Protocol):
-    """Providers by name."""
-
-    def __getitem__(self, name: str, /) -> Provider: ...
+# What compatible servers answer that have no such endpoint.
+_CANNOT_COUNT = frozenset({404, 405, 501})
 
 
 class Router:
@@ -92,20 +90,23 @@ class Router:
         catalog = await self._inventory.catalog_for(call.model)
         if call.operation == "count_tokens":
             return await self._count(call, catalog)
-        return await self._try(call, await self._planner.course(catalog, call), self._inventory.fleet)
+        return await self._try(call, await self._planner.course(catalog, call), self._inventory.fleet.current)
 
     async def _count(self, call: Call, catalog: Catalog) -> Answer:
         """Counted by the provider where it can, else here."""
         try:
             course = await self._planner.course(catalog, call)
         except NotOffered:
-            tokens = await self._tokenizer.count_request(call.body)
-            body = b'{"input_tokens":%d}' % tokens
-            headers = {"content-type": JSON, "x-tollway-estimated": "1", "x-tollway-attempts": "0"}
-            return WholeAnswer(200, headers, body, ending_of([], "ok"))
-        return await self._try(call, course, self._inventory.fleet)
+            return await self._counted_here(call)
+        answer = await self._try(call, course, self._inventory.fleet.current)
+        return await self._counted_here(call) if answer.status in _CANNOT_COUNT else answer
 
-    async def _try(self, call: Call, course: Course, providers: Providers) -> Answer:
+    async def _counted_here(self, call: Call) -> Answer:
+        tokens = await self._tokenizer.count_request(call.body)
+        headers = {"content-type": JSON, "x-tollway-estimated": "1", "x-tollway-attempts": "0"}
+        return WholeAnswer(200, headers, b'{"input_tokens":%d}' % tokens, ending_of([], "ok"))
+
+    async def _try(self, call: Call, course: Course, providers: Mapping[str, Provider]) -> Answer:
         number = call.first_attempt - 1
         spent: list[Spent] = []
         last: tuple[Failure, Provider, Target] | None = None
@@ -126,13 +127,17 @@ class Router:
             meter = Meter(spool, call, number, step.target, self._tokenizer)
             attempt = Attempt(call, step.target, provider, key, prepared, meter, self._standing)
             try:
-                await attempt.open()
+                await _open(attempt)
             except AttemptFailed as failed:
                 last = (failed.failure, provider, step.target)
                 course.failed(step.target, failed.failure)
                 _note(spent, meter)
                 continue
-            return self._opened(attempt, number, spent)
+            try:
+                return self._opened(attempt, number, spent)
+            except BaseException:
+                attempt.leave()
+                raise
         if last is None:
             raise refused or NotOffered(param="model")
         failure, provider, target = last
@@ -151,6 +156,23 @@ class Router:
         _note(spent, attempt.meter)
         headers["content-type"] = JSON
         return WholeAnswer(attempt.exchange.status, headers, whole.body, ending_of(spent, "ok"))
+
+
+async def _open(attempt: Attempt) -> None:
+    """Open the attempt, in a span of OpenTelemetry's names for a call of a model when anybody listens."""
+    if not telemetry.enabled():
+        await attempt.open()
+        return
+    call, target = attempt.call, attempt.target
+    attributes = {
+        "gen_ai.operation.name": call.operation,
+        "gen_ai.provider.name": target.provider,
+        "gen_ai.request.model": target.model,
+    }
+    with telemetry.span(f"{call.operation} {target.model}", parent=call.traceparent, attributes=attributes):
+        if not attempt.provider.is_byo and (parent := telemetry.traceparent()):
+            attempt.prepared.headers["traceparent"] = parent
+        await attempt.open()
 
 
 def _note(spent: list[Spent], meter: Meter) -> None:

@@ -23,6 +23,11 @@ class Fleet:
     def __init__(self) -> None:
         self._providers: dict[str, Provider] = {}
 
+    @property
+    def current(self) -> Mapping[str, Provider]:
+        """The providers of this moment: replaced, never changed, so that a call keeps those it began with."""
+        return self._providers
+
     def __getitem__(self, name: str) -> Provider:
         return self._providers[name]
 

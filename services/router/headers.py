@@ -1,6 +1,7 @@
 """Which of a provider's headers a client gets to see, and the ones we add."""
 
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 _ALWAYS = frozenset({"retry-after", "retry-after-ms"})
 _SAME_DIALECT = frozenset(
@@ -8,6 +9,9 @@ _SAME_DIALECT = frozenset(
 )
 _SAME_DIALECT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 _IDS = ("x-request-id", "request-id")
+
+_LONGEST = 2000
+_UNQUOTED = "/:,@ ."
 
 JSON = "application/json"
 EVENT_STREAM = {
@@ -31,7 +35,16 @@ def relayed(headers: Mapping[str, str], *, same_dialect: bool) -> dict[str, str]
 
 def ours(model: str, provider: str, attempts: int, lossy: Iterable[str] = ()) -> dict[str, str]:
     """Who answered, at which attempt, and what was lost on the way."""
-    headers = {"x-tollway-model": model, "x-tollway-provider": provider, "x-tollway-attempts": str(attempts)}
+    headers = {
+        "x-tollway-model": safe(model),
+        "x-tollway-provider": safe(provider),
+        "x-tollway-attempts": str(attempts),
+    }
     if lost := ", ".join(sorted(lossy)):
-        headers["x-tollway-lossy"] = lost
+        headers["x-tollway-lossy"] = safe(lost[:_LONGEST])
     return headers
+
+
+def safe(value: str) -> str:
+    """A value as a header can carry it: a line break in a client's name would begin a header."""
+    return value if value.isascii() and value.isprintable() else quote(value, safe=_UNQUOTED)

@@ -98,11 +98,11 @@ class Meter:
             return
         self._ended = True
         call, target = self._call, self._target
+        if self._spool is None:
+            return
         self.spent = Spent(
             provider=target.provider, model=target.model, requested_model=call.model, usage=usage, usage_source=source
         )
-        if self._spool is None:
-            return
         self._spool.end(
             AttemptEnded(
                 event_id=self.event_id,

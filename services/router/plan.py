@@ -16,6 +16,8 @@ from shared.messages.gateway import Call
 # How many other models `auto` goes on to when the best one cannot answer.
 _OTHERS_FOR_AUTO = 3
 
+_LONGEST_NAME = 200
+
 ClaimProbe = Callable[[Target], Awaitable[bool]]
 
 
@@ -38,13 +40,16 @@ class Planner:
     def name(self, catalog: Catalog, wanted: str) -> Named:
         """The model a name stands for; raises UnknownModel or NoModelAvailable."""
         model = catalog.get(wanted)
-        if model is None and wanted != AUTO:
-            model = catalog.passed_on(wanted)
-            if model is None and catalog.config.routing.unknown_model == "error":
-                raise UnknownModel(f"The model {wanted!r} does not exist.", param="model")
         if model is not None:
             return Named(model, catalog.fallbacks(model))
+        model = catalog.passed_on(wanted) if wanted != AUTO else None
+        if wanted != AUTO and catalog.config.routing.unknown_model == "error":
+            if model is None:
+                raise UnknownModel(f"The model {wanted[:_LONGEST_NAME]!r} does not exist.", param="model")
+            return Named(model, [])
         ranked = self._choice.best(catalog.for_auto, clock.now())
+        if model is not None:
+            return Named(model, ranked[:_OTHERS_FOR_AUTO])
         if not ranked:
             raise NoModelAvailable
         best, others = ranked[0], ranked[1 : 1 + _OTHERS_FOR_AUTO]

@@ -42,7 +42,7 @@ class Attempt:
         self.over = False
         self.deadline_at = 0.0
         self._key = key
-        self._prepared = prepared
+        self.prepared = prepared
         self._standing = standing
 
     @property
@@ -53,7 +53,7 @@ class Attempt:
     @property
     def lossy(self) -> tuple[str, ...]:
         """What could not be carried over."""
-        return self._prepared.lossy
+        return self.prepared.lossy
 
     async def open(self) -> None:
         """Ask, and wait for the first content or the whole answer; raises AttemptFailed."""
@@ -61,7 +61,7 @@ class Attempt:
         self.deadline_at = loop.time() + timeouts.total
         try:
             async with asyncio.timeout(min(timeouts.first_byte, timeouts.total)) as deadline:
-                self.exchange = await self.provider.ask(self.call, self._prepared)
+                self.exchange = await self.provider.ask(self.call, self.prepared)
                 if not 200 <= self.exchange.status < 300:
                     raise await self._refusal(self.exchange)
                 if self.call.stream:
@@ -135,7 +135,7 @@ class Attempt:
 
     async def _first_content(self, exchange: Exchange) -> None:
         """Hold lifecycle frames until there is content: until then a failure can still be somebody else's answer."""
-        relay = self.relay = Relay(self.provider.reader(self.call, self._prepared), choices=self._prepared.choices)
+        relay = self.relay = Relay(self.provider.reader(self.call, self.prepared), choices=self.prepared.choices)
         progress, held = relay.progress, []
         while True:
             data = await exchange.read()
@@ -158,7 +158,7 @@ class Attempt:
             deadline.reschedule(min(loop.time() + idle, self.deadline_at))
         body = parts[0] if len(parts) == 1 else b"".join(parts)
         try:
-            self.whole = self.provider.whole(self.call, self._prepared, body)
+            self.whole = self.provider.whole(self.call, self.prepared, body)
         except NotAnAnswer as reason:
             raise failed(_error_in(body, self.provider) or invalid_answer(f"the provider sent {reason}")) from None
 

@@ -16,8 +16,10 @@ import pytest
 from tollway import get_usage_monitor, record_ai_usage, track_ai_usage
 from tollway.agent import BaseAgent
 from tollway.client import AsyncTollwayClient, TollwayClient
+from tollway.memory import MemoryManager
 from tollway.models import OpenAILike
 from tollway.server import APIPublisherConfig, OpenAIRequest, publish_agent_api
+from tollway.tools import ToolExecutor, ToolRegistry, tool
 
 from tests.integration.sdk.serve import Served
 
@@ -27,8 +29,29 @@ TOKEN = "admin-token-of-the-live-tests"
 CONFIG = """
 providers:
   my_agents: {{protocol: openai, base_url: "{agent}/v1"}}
+tools: {{python: ["my_tools:registry", "my_tools:handlers"]}}
 models:
   my-agent: {{targets: [{{provider: my_agents, model: shouter}}]}}
+"""
+
+
+TOOLS = """
+from tollway.tools import McpToolExecute, ToolInfo, ToolRegistry, tool
+
+@tool
+def search_notes(query: str) -> str:
+    \"\"\"Searches the notes.\"\"\"
+    return f"three notes about {query}"
+
+registry = ToolRegistry(search_notes)
+handlers = McpToolExecute()
+
+async def speak(arguments, on_chunk=None, on_complete=None, on_error=None):
+    for piece in ("one ", "two"):
+        on_chunk(piece)
+    return "one two"
+
+handlers.register_tool(ToolInfo(name="speak", description="Speaks", supports_streaming=True), speak)
 """
 
 
@@ -69,6 +92,7 @@ def live(tmp_path_factory):
     with Served(agent) as served, log.open("wb") as output:
         config = folder / "tollway.yaml"
         config.write_text(CONFIG.format(agent=served.url))
+        (folder / "my_tools.py").write_text(TOOLS)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("TOLLWAY_")}
         process = subprocess.Popen(
             [
@@ -82,7 +106,7 @@ def live(tmp_path_factory):
                 folder / "data",
             ],
             cwd=folder,
-            env={**clean, "TOLLWAY_ADMIN_TOKEN": TOKEN},
+            env={**clean, "TOLLWAY_ADMIN_TOKEN": TOKEN, "PYTHONPATH": str(ROOT / "sdk" / "src")},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -182,6 +206,38 @@ def test_an_agent_behind_the_gateway_is_a_model_like_any_other(live):
         streamed = client.chat.completions.create(**ask, stream=True)
         assert "".join(chunk.choices[0].delta.content or "" for chunk in streamed if chunk.choices) == "HELLO! THERE! "
         assert "my-agent" in [model.id for model in client.models.list()]
+
+
+def test_the_workers_run_the_librarys_tools_and_handlers(live):
+    headers = {"authorization": f"Bearer {TOKEN}"}
+    offered = {tool["name"]: tool for tool in httpx2.get(f"{live}/api/tools", headers=headers).json()["tools"]}
+    assert offered["python__search_notes"]["description"] == "Searches the notes."
+    assert offered["python__search_notes"]["input_schema"]["required"] == ["query"]
+    assert offered["python__speak"]["supports_streaming"] is True
+
+
+async def test_the_gateway_calls_the_librarys_handler_for_a_model():
+    llm = OpenAILike(model_name="demo")
+    answer = await llm.acall("use python__speak", tollway={"tools": ["python__speak"]})
+    assert "one two" in (await answer.read()).response
+    await llm.aclose()
+
+
+async def test_a_model_asks_for_the_agents_own_tool():
+    @tool
+    def what_time() -> str:
+        """Tells the time."""
+        return "noon"
+
+    llm, registry = OpenAILike(model_name="demo"), ToolRegistry(what_time)
+    memory = MemoryManager()
+    memory.add_user("call what_time")
+    answer = await llm.acall(memory.build_history(), tools=registry.get_all_tools())
+    memory.add_assistant(answer)
+    memory.add_tool_result(await ToolExecutor(registry).execute(answer))
+    final = await (await llm.acall(memory.build_history())).read()
+    assert "noon" in final.response
+    await llm.aclose()
 
 
 def test_a_report_job_from_order_to_file(tmp_path):

@@ -1,7 +1,7 @@
 """OpenAI chunks with the mistakes that real clients trip over taken out, the rest untouched.
 
-A repeated role or tool name is added up by clients, a null member of a delta or a missing index makes them fail, and
-a tool call under the finish `stop` is never run. Only the members concerned are written anew.
+A repeated role or tool name is added up by clients, a null member of a delta, a missing index or arguments that never
+come make them fail, and a tool call under the finish `stop` is never run. Only the members concerned are written anew.
 """
 
 from typing import Any
@@ -26,6 +26,7 @@ class _Plan(msgspec.Struct):
     """What one choice of a chunk needs."""
 
     calls: list[tuple[int, bool]]
+    bare: list[int]
     role: msgspec.Raw | None
     finish: bool
 
@@ -54,7 +55,7 @@ class ChunkMender:
             known = self._known.get(choice.number)
             if known is None:
                 known = self._known[choice.number] = _Choice()
-            plan = _Plan([], None, finish=False)
+            plan = _Plan([], [], None, finish=False)
             sound = _look(choice, known, plan) and sound
             plans.append(plan)
         if sound:
@@ -80,12 +81,14 @@ def _look(choice: Choice, known: _Choice, plan: _Plan) -> bool:
     known.has_role = True
     for call in delta.tool_calls or ():
         function = call.function or call.custom or _NOTHING
-        arguments = function.arguments or function.input
+        # The input of a custom tool may be empty: it is text, not an object.
+        arguments = "text" if call.custom else function.arguments
         position, begins = known.calls.place(call.index, call.id, function.name, arguments)
         plan.calls.append((position, begins))
         sound = _is_sound_call(call, function, position, begins=begins) and sound
-    if choice.finish_reason == "stop" and known.calls.count:
-        plan.finish, sound = True, False
+    if choice.finish_reason and known.calls.count:
+        plan.bare, plan.finish = known.calls.without_arguments(), choice.finish_reason == "stop"
+        sound = sound and not plan.bare and not plan.finish
     return sound
 
 
@@ -107,10 +110,11 @@ def _rewritten(data: bytes, plans: list[_Plan], chunk_id: Any) -> bytes:
         delta = {} if raw is None or bytes(raw) == _NULL else _raw_object(bytes(raw))
         if plan.role is not None:
             delta["role"] = plan.role
-        if plan.calls:
-            calls = _raw_objects(bytes(delta["tool_calls"]))
+        if plan.calls or plan.bare:
+            calls = _raw_objects(bytes(delta["tool_calls"])) if plan.calls else []
             mended = [_mended_call(c, p, chunk_id) for c, p in zip(calls, plan.calls, strict=True)]
-            delta["tool_calls"] = msgspec.Raw(encode(mended))
+            empty = [{"index": position, "function": {"arguments": "{}"}} for position in plan.bare]
+            delta["tool_calls"] = msgspec.Raw(encode([*mended, *empty]))
         choice["delta"] = msgspec.Raw(encode(_without_nulls(delta)))
         if plan.finish:
             choice["finish_reason"] = msgspec.Raw(b'"tool_calls"')
@@ -136,6 +140,13 @@ def _mended_call(call: RawObject, place: tuple[int, bool], chunk_id: Any) -> Raw
         function.pop("name", None)
     call[kind] = msgspec.Raw(encode(function))
     return call
+
+
+def _with_arguments(function: msgspec.Raw) -> msgspec.Raw:
+    members = _raw_object(bytes(function))
+    if not bytes(members.get("arguments", b'""')).strip(b'" '):
+        members["arguments"] = msgspec.Raw(b'"{}"')
+    return msgspec.Raw(encode(members))
 
 
 def _without_nulls(members: RawObject) -> RawObject:
@@ -171,12 +182,13 @@ def _is_sound_choice(choice: _WholeChoice) -> bool:
     calls = choice.message.tool_calls if choice.message is not None else None
     if not calls:
         return True
-    sound = all(call.id and call.type and _is_text((call.function or _NOTHING).arguments) for call in calls)
+    sound = all(call.id and call.type and (call.custom or _is_told(call.function)) for call in calls)
     return sound and choice.finish_reason != "stop"
 
 
-def _is_text(arguments: Any) -> bool:
-    return arguments is _UNSET or isinstance(arguments, str)
+def _is_told(function: Any) -> bool:
+    arguments = function.arguments if function else None
+    return isinstance(arguments, str) and bool(arguments.strip())
 
 
 def _rewritten_completion(body: bytes) -> bytes:
@@ -190,6 +202,8 @@ def _rewritten_completion(body: bytes) -> bytes:
         for position, call in enumerate(calls):
             mended = _mended_call(call, (position, True), None)
             mended.pop("index")
+            if "function" in mended:
+                mended["function"] = _with_arguments(mended["function"])
             call.clear()
             call.update(mended)
         message["tool_calls"] = msgspec.Raw(encode(calls))

@@ -34,6 +34,13 @@ class CallTracker:
         """The number of calls seen so far."""
         return len(self._calls)
 
+    def without_arguments(self) -> list[int]:
+        """The positions of the calls whose arguments never came, each told once."""
+        bare = [position for position, call in enumerate(self._calls) if not call.has_arguments]
+        for position in bare:
+            self._calls[position].has_arguments = True
+        return bare
+
     def place(self, index: Any, call_id: Any, name: Any, arguments: Any) -> tuple[int, bool]:
         """The position of the call that a fragment belongs to, and whether the fragment begins it."""
         key = index if isinstance(index, int | str) else None
@@ -50,7 +57,7 @@ class CallTracker:
         call = self._calls[position]
         call.call_id = call.call_id or told_id
         call.has_name = call.has_name or bool(name)
-        call.has_arguments = call.has_arguments or bool(arguments)
+        call.has_arguments = call.has_arguments or not _is_blank(arguments)
         self._last = position
         return position, begins
 
@@ -70,3 +77,7 @@ class CallTracker:
         last = self._calls[self._last]
         whole_call = named and isinstance(arguments, str) and arguments.startswith("{")
         return None if whole_call and last.has_arguments else self._last
+
+
+def _is_blank(arguments: Any) -> bool:
+    return not arguments or (isinstance(arguments, str) and arguments.isspace())

@@ -201,6 +201,13 @@ def test_a_sound_completion_is_relayed_as_the_same_bytes() -> None:
         assert mended_completion(body) is body
 
 
+@pytest.mark.parametrize("blank", ["", " ", None])
+def test_a_call_without_arguments_is_mended_to_have_empty_ones(blank: str | None) -> None:
+    body = msgspec.json.encode(completion({"content": None, "tool_calls": [call("a", blank)]}, "tool_calls"))
+    told = msgspec.json.decode(mended_completion(body))["choices"][0]["message"]
+    assert told == {"role": "assistant", "content": None, "tool_calls": [call("a", "{}")]}
+
+
 def test_a_completion_whose_calls_would_not_be_run_is_mended_and_nothing_else_changes() -> None:
     body = (
         b'{"id":"c","x":{"odd":1.10,"big":12345678901234567890123},"choices":[{"index":0,"message":{"role":"assistant",'

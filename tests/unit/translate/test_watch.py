@@ -195,6 +195,16 @@ def test_repeated_ids_and_names_are_told_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("blank", ["", " ", None])
+def test_a_call_whose_arguments_never_came_has_empty_ones(blank: str | None) -> None:
+    stream = openai_stream(
+        chunk({"tool_calls": [tool(0, "a", "f", blank)]}), chunk({"tool_calls": [tool(1, "b", "g", '{"x":1}')]})
+    )
+    choice = read_by_openai(relayed(stream)).choices[0]
+    assert [json.loads(call.function.arguments) for call in choice.message.tool_calls] == [{}, {"x": 1}]
+    assert choice.finish_reason == "tool_calls"
+
+
 @pytest.mark.parametrize("first", [None, 1])
 def test_calls_are_numbered_from_zero(first: int | None) -> None:
     def numbered(n: int) -> int | None:

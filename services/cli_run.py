@@ -2,6 +2,9 @@
 
 import argparse
 import importlib
+import secrets
+
+from pydantic import SecretStr
 
 from shared import process
 from shared.config import Config
@@ -11,7 +14,7 @@ from shared.settings import Settings
 
 def up(options: argparse.Namespace) -> int:
     """All five services in one process."""
-    settings = process.settings_of(options)
+    settings = _with_inner_secret(process.settings_of(options))
     config = process.config_of(settings)
     plan = Plan(
         name="tollway",
@@ -23,6 +26,13 @@ def up(options: argparse.Namespace) -> int:
         announce=lambda port: _first_steps(settings, config.current, port),
     )
     return process.start(plan, settings, config)
+
+
+def _with_inner_secret(settings: Settings) -> Settings:
+    """Within one process nobody else can know the token with which its parts vouch for callers."""
+    if settings.internal_token is not None:
+        return settings
+    return settings.model_copy(update={"internal_token": SecretStr(secrets.token_urlsafe(32))})
 
 
 def serve(options: argparse.Namespace) -> int:

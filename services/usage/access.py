@@ -6,6 +6,7 @@ from typing import Literal
 
 from shared import security
 from shared.errors import Forbidden, Unauthenticated
+from shared.security import is_loopback
 from shared.settings import Settings
 
 Role = Literal["admin", "ops", "key", "open"]
@@ -46,13 +47,15 @@ class Access:
         secrets = (settings.admin_token or settings.token, settings.ops_token, settings.internal_token)
         self._admin, self._ops, self._internal = (secret.get_secret_value() if secret else None for secret in secrets)
 
-    def identify(self, headers: Mapping[str, str]) -> Reader:
+    def identify(self, headers: Mapping[str, str], client: str | None = None) -> Reader:
         """The reader; raises Unauthenticated. The gateway's word counts with the internal token, when there is one."""
-        if self.is_internal(headers):
+        if self.is_internal(headers, client):
             if key_id := headers.get("x-tollway-key-id"):
                 return Reader("key", key_id)
             if headers.get("x-tollway-admin") == "1":
                 return Reader("admin")
+            if headers.get("x-tollway-ops") == "1":
+                return Reader("ops")
         secret = _secret(headers)
         if secret is not None and self._admin is not None and security.same(secret, self._admin):
             return Reader("admin")
@@ -64,15 +67,15 @@ class Access:
             raise Unauthenticated("Send the admin or ops token as `Authorization: Bearer` or `x-api-key`.")
         raise Unauthenticated("Incorrect token provided.")
 
-    def is_internal(self, headers: Mapping[str, str]) -> bool:
-        """Whether a request comes from another service of ours."""
+    def is_internal(self, headers: Mapping[str, str], client: str | None = None) -> bool:
+        """Whether a request comes from another service of ours: without an internal token, from this machine."""
         if self._internal is None:
-            return True
+            return client is None or is_loopback(client)
         return security.same(headers.get("x-tollway-internal", ""), self._internal)
 
-    def require_internal(self, headers: Mapping[str, str]) -> None:
+    def require_internal(self, headers: Mapping[str, str], client: str | None = None) -> None:
         """Only for our own services; raises Unauthenticated."""
-        if not self.is_internal(headers):
+        if not self.is_internal(headers, client):
             raise Unauthenticated("This is for Tollway's own services.")
 
 

@@ -21,7 +21,12 @@ def ledger_of(request: Request) -> Ledger:
 
 def reader_of(request: Request) -> Reader:
     """Who is asking; raises Unauthenticated."""
-    return ledger_of(request).access.identify(request.headers)
+    return ledger_of(request).access.identify(request.headers, client_of(request))
+
+
+def client_of(request: Request) -> str | None:
+    """The address a request comes from, if it came over a socket."""
+    return request.client.host if request.client else None
 
 
 LedgerHere = Annotated[Ledger, Depends(ledger_of)]

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.usage.answer import Json
-from services.usage.routes.edge import LedgerHere
+from services.usage.routes.edge import LedgerHere, client_of
 from services.usage.store import rollups
 from services.usage.zone import last_of_month
 from shared import clock
@@ -21,7 +21,7 @@ _SEEN_DAYS = 2
 @router.get("/prices")
 async def prices(ledger: LedgerHere, request: Request) -> Response:
     """The rows of the price book and the exchange rates; 304 when the caller has exactly these."""
-    ledger.access.require_internal(request.headers)
+    ledger.access.require_internal(request.headers, client_of(request))
     now = clock.now()
     async with ledger.resources.database.read() as connection:
         span = ledger.zone.last_days(_SEEN_DAYS, now)
@@ -43,7 +43,7 @@ async def prices(ledger: LedgerHere, request: Request) -> Response:
 @router.get("/spend")
 async def spend(ledger: LedgerHere, request: Request, key_id: Annotated[str, Query(min_length=1)]) -> Response:
     """What a key has spent today and this month, in nano-units of the reporting currency."""
-    ledger.access.require_internal(request.headers)
+    ledger.access.require_internal(request.headers, client_of(request))
     zone = ledger.zone
     today = zone.today(clock.now())
     spans = {

@@ -48,6 +48,14 @@ def test_without_a_token_the_ledger_is_open_and_with_only_a_client_token_that_on
         Access(settings_from({"TOKEN": "t"})).identify({})
 
 
+def test_without_an_internal_token_only_this_machine_is_believed() -> None:
+    access = Access(settings_from({"TOLLWAY_ADMIN_TOKEN": "admin"}))
+    assert access.identify({"x-tollway-admin": "1"}, "127.0.0.1").role == "admin"
+    for client in ("10.0.0.5", "203.0.113.9", "::2"):
+        with pytest.raises(Unauthenticated):
+            access.identify({"x-tollway-admin": "1"}, client)
+
+
 def test_ops_and_keys_change_nothing() -> None:
     access = Access(settings_from(TOKENS))
     for headers in ({"authorization": "Bearer ops"}, {**INSIDE, "x-tollway-key-id": "k"}):

@@ -16,7 +16,6 @@ SERVICES = ("gateway", "router", "tools", "usage", "reports")
 SOURCES = sorted(path for folder in ("services", "shared", "sdk/src") for path in (ROOT / folder).rglob("*.py"))
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base_utils"}
 MOST_LINES = 400
-BROAD_EXCEPT = re.compile(r"except (Base)?Exception\b(?!.*# noqa: BLE001 -- \S)")
 
 
 def short(path: pathlib.Path) -> str:
@@ -47,23 +46,12 @@ def test_every_module_says_what_belongs_in_it():
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_has_the_same_first_files(service):
     folder = ROOT / "services" / service
-    assert {"__init__.py", "__main__.py", "app.py", "settings.py", "errors.py"} <= {
-        path.name for path in folder.iterdir()
-    }
+    assert {"__init__.py", "__main__.py", "app.py", "errors.py"} <= {path.name for path in folder.iterdir()}
     assert len((folder / "__main__.py").read_text().splitlines()) <= 10
 
 
-def test_every_broad_except_says_why():
-    found = []
-    for path in SOURCES:
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            if BROAD_EXCEPT.search(line):
-                found.append(f"{short(path)}:{number}")
-    assert found == []
-
-
 def test_every_suppression_says_why():
-    mute = re.compile(r"#\s*(noqa|type: ignore)(?!.*(--|  #)\s*\S)")
+    mute = re.compile(r"#\s*(noqa|type: ignore)(?!.*( --? |  # )\S)")
     found = [
         f"{short(path)}:{number}"
         for path in SOURCES

@@ -16,6 +16,8 @@ def search_web(query: str) -> str:
 class Researcher(BaseAgent):
     """Asks the model, runs the tools it wants, and asks again until it answers."""
 
+    llm: OpenAILike
+
     def __init__(self, llm: OpenAILike) -> None:
         super().__init__(llm=llm)
         self.registry = ToolRegistry(search_web)

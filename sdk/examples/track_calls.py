@@ -7,7 +7,7 @@ from tollway import get_usage_monitor, record_ai_usage, track_ai_usage, usage_la
 
 
 @track_ai_usage("live analysis", "qwen-plus")
-def analyse(context: str) -> dict:
+def analyse(context: str) -> dict[str, object]:
     """Stands for a call of your model client: any OpenAI or Anthropic answer, stream or JSON will do."""
     return {"text": context.upper(), "usage": {"prompt_tokens": 2000, "completion_tokens": 700, "total_tokens": 2700}}
 

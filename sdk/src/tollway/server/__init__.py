@@ -2,17 +2,17 @@
 
 import importlib.util
 
-for _needed in ("fastapi", "uvicorn"):
-    if importlib.util.find_spec(_needed) is None:
-        _msg = f"tollway.server needs {_needed}, which is in an extra: pip install 'tollway[server]'"
-        raise ImportError(_msg, name=_needed)
+if importlib.util.find_spec("fastapi") is None:
+    raise ImportError(
+        "tollway.server needs fastapi, which is in an extra: pip install 'tollway[server]'", name="fastapi"
+    )
 
-from tollway.errors import AgentValidationError  # noqa: E402 - only after the extra was found
-from tollway.server.config import APIPublisherConfig  # noqa: E402
-from tollway.server.memory_pool import MemoryPool  # noqa: E402
-from tollway.server.publish import publish_agent_api  # noqa: E402
-from tollway.server.request import Message, OpenAIRequest  # noqa: E402
-from tollway.server.streamer import DataStreamer  # noqa: E402
+from tollway.errors import AgentValidationError
+from tollway.server.config import APIPublisherConfig
+from tollway.server.memory_pool import MemoryPool
+from tollway.server.publish import publish_agent_api
+from tollway.server.request import Message, OpenAIRequest
+from tollway.server.streamer import DataStreamer
 
 __all__ = [
     "APIPublisherConfig",

@@ -46,7 +46,7 @@ def test_every_module_says_what_belongs_in_it():
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_service_has_the_same_first_files(service):
     folder = ROOT / "services" / service
-    assert {"__init__.py", "__main__.py", "app.py", "errors.py"} <= {path.name for path in folder.iterdir()}
+    assert {"__init__.py", "__main__.py", "app.py"} <= {path.name for path in folder.iterdir()}
     assert len((folder / "__main__.py").read_text().splitlines()) <= 10
 
 

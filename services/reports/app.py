@@ -54,7 +54,7 @@ async def compose(
         Outbox(resources.database),
     )
     artifacts = ArtifactFolder(folder(settings, config.current.reports.directory))
-    bell, worker = Bell(), worker_name(new_id())
+    bell, incarnation = Bell(), new_id()
 
     def guard() -> tuple[bool, Collection[str]]:
         return config.current.byo.allow_private, config.current.byo.allow_hosts
@@ -65,18 +65,19 @@ async def compose(
 
     webhooks = Webhooks(resources.http, guard)
     relay = Relay(outbox, resources.bus, webhooks, resources.database.ready)
-    sweeper = Sweeper(work, jobs, artifacts, worker, resources.database.ready, relay.wake.set)
+    sweeper = Sweeper(work, jobs, artifacts, worker_name(incarnation), resources.database.ready, relay.wake.set)
 
     async def offer_again(job_id: str, due_at: float) -> None:
         await outbox.add(JOB, job_id, due_at)
 
-    def builder() -> Builder:
+    def builder(number: int) -> Builder:
+        worker = worker_name(incarnation, number)
         recipes = make_recipes(resources, gateway, usage)
         return Builder(work, artifacts, recipes, resources.tasks, worker, limits, offer_again, bell.ring)
 
     workers = {
         f"worker-{number}": Consumer(
-            resources.bus, builder(), resources.database.ready, resources.lifecycle.draining
+            resources.bus, builder(number), resources.database.ready, resources.lifecycle.draining
         ).run
         for number in range(1, config.current.reports.workers + 1)
     }

@@ -153,16 +153,15 @@ class UsageRecipe:
         self.stages: dict[str, Stage] = {"fetch": self._fetch, "render": self._render}
 
     async def _fetch(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
-        zone, currency = self._reporting()
         usage = await collect(
             self._client,
             job.request["days"],
             None if job.owner == ADMIN else job.owner,
-            zone,
+            self._reporting(),
             clock.utc_now(),
             with_events="csv" in job.request["formats"],
         )
-        return msgspec.msgpack.encode({**usage, "currency": currency, "language": job.request["language"]})
+        return msgspec.msgpack.encode({**usage, "language": job.request["language"]})
 
     async def _render(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
         written = await self._foreman.run(

@@ -141,9 +141,9 @@ class Sweeper:
         await self._jobs.forget_jobs(now - METADATA_DAYS * DAY_SECONDS)
 
 
-def worker_name(incarnation: str) -> str:
-    """Host, process and incarnation: enough to see that a worker on this host is no more."""
-    return f"{socket.gethostname()[:60]}/{os.getpid()}/{incarnation}"
+def worker_name(incarnation: str, number: int = 0) -> str:
+    """Host, process, incarnation and number: enough to see that a worker on this host is no more."""
+    return f"{socket.gethostname()[:60]}/{os.getpid()}/{incarnation}#{number}"
 
 
 def gone(owner: str, own: str) -> bool:
@@ -153,7 +153,7 @@ def gone(owner: str, own: str) -> bool:
     if host != own_host or not pid.isdigit():
         return False
     if pid == own_pid:
-        return incarnation != own_incarnation
+        return incarnation.partition("#")[0] != own_incarnation.partition("#")[0]
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:

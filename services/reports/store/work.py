@@ -25,7 +25,7 @@ class WorkStore:
         """The job when this worker may have it; else whether it should be offered again later (owner at the cap)."""
         async with self._database.begin() as connection:
             job = await locked(connection, job_id)
-            if job is None or not _is_free(job, now):
+            if job is None or not _is_free(job, now, worker):
                 return None, False
             if await self._running(connection, job, now) >= running_cap:
                 return None, True
@@ -158,7 +158,8 @@ class WorkStore:
         return len(found)
 
 
-def _is_free(job: Job, now: float) -> bool:
+def _is_free(job: Job, now: float, worker: str) -> bool:
     if job.status == QUEUED:
         return not job.cancel_requested
-    return job.status == RUNNING and (job.lease_until or 0.0) < now
+    # A worker does one job at a time: a lease in its own name is left from a try that the database cut short.
+    return job.status == RUNNING and ((job.lease_until or 0.0) < now or job.lease_owner == worker)

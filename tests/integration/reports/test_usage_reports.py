@@ -97,3 +97,14 @@ async def test_while_usage_is_away_the_job_is_tried_again(tmp_path, monkeypatch)
     async with service(tmp_path, usage=usage) as client:
         job = await made(client, {"type": "usage"}, ADMIN)
         assert (job["status"], job["error"]["code"], job["attempt"]) == ("failed", "usage_unavailable", 5)
+
+
+async def test_a_span_longer_than_the_breakdowns_is_added_up_from_the_events(tmp_path):
+    usage = Usage()
+    async with service(tmp_path, usage=usage) as client:
+        job = await made(client, {"type": "usage", "days": 366}, ADMIN)
+        _, totals = await client("GET", job["artifacts"][0]["url"], headers=ADMIN)
+        assert (totals["total_calls"], totals["total_tokens"]) == (1204, 2406)
+        assert totals["total_cost"] == 0.000001203
+        assert len(totals["daily"]) == 366
+        assert {path for path, _ in usage.asked} == {"events"}

@@ -58,9 +58,7 @@ _TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.D
 
 
 class UpstreamError(msgspec.Struct, frozen=True):
-    """What a provider sent instead of an answer; `body` is its bytes, for a route that relays them
-    untouched.
-    """
+    """What a provider sent instead of an answer; `body` is its bytes, for a route that relays them untouched."""
 
     status: int
     type: str | None
@@ -85,9 +83,7 @@ def unreachable(message: str) -> UpstreamError:
 def parse_error(
     status: int, body: bytes, dialect: Dialect | None = None, retry_after: float | None = None
 ) -> UpstreamError:
-    """The error in a body of any make: both dialects' shapes, a proxy's page, plain text, nothing;
-    under 200 too.
-    """
+    """The error in a body of any make: both dialects' shapes, a proxy's page, plain text, nothing; under 200 too."""
     try:
         value = decode(body)
     except NotJsonError:

@@ -12,9 +12,12 @@ SegmentKind = Literal["text", "thinking", "redacted", "tool"]
 
 
 class Segment:
-    """One block to be: what it is and the pieces that have not gone out yet."""
+    """One block to be: what it is and the pieces that have not gone out yet.
 
-    __slots__ = ("call_id", "complete", "kind", "name", "pieces", "sent", "signature", "whole")
+    `is_wrapped` is for the input of a custom tool, plain text that has to become an object when it is whole.
+    """
+
+    __slots__ = ("call_id", "complete", "is_wrapped", "kind", "name", "pieces", "signature", "whole")
 
     def __init__(self, kind: SegmentKind, *, call_id: str = "", name: str = "") -> None:
         self.kind = kind
@@ -22,13 +25,13 @@ class Segment:
         self.name = name
         self.signature = ""
         self.pieces: list[str] = []
-        self.sent = False
         self.complete = False
+        self.is_wrapped = False
         self.whole: list[str] = []
 
     def add(self, piece: str) -> None:
         """Takes a piece of text, reasoning or arguments."""
-        if self.kind == "tool" and not self.whole:
+        if self.kind == "tool" and not self.whole and not self.is_wrapped:
             # Blank arguments are none; SDKs that parse as they go fail on them.
             piece = piece.lstrip()
         if piece:
@@ -44,7 +47,7 @@ class Segment:
         """
         if self.complete or self.kind != "tool":
             return True
-        if self.whole and self.whole[-1].rstrip().endswith("}"):
+        if not self.is_wrapped and self.whole and self.whole[-1].rstrip().endswith("}"):
             try:
                 decode("".join(self.whole))
             except NotJsonError:
@@ -56,6 +59,4 @@ class Segment:
         """What has not gone out yet, which then counts as gone."""
         text = self.pieces[0] if len(self.pieces) == 1 else "".join(self.pieces)
         self.pieces = []
-        if text:
-            self.sent = True
         return text

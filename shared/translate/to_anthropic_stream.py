@@ -143,10 +143,9 @@ class OpenAIToAnthropic(Progress):
             self._flow("text", content, out)
             return
         for part in objects(content):
-            if part.get("type") == "thinking":
-                self._flow("thinking", part_text(part.get("thinking")), out)
-            else:
-                self._flow("text", part_text(part.get("text")), out)
+            kind: SegmentKind = "thinking" if part.get("type") == "thinking" else "text"
+            if piece := part_text(part.get(kind)):
+                self._flow(kind, piece, out)
 
     def _take_signatures(self, blocks: Any, out: list[bytes]) -> None:
         for block in objects(blocks):
@@ -183,9 +182,8 @@ class OpenAIToAnthropic(Progress):
     def _take_call(self, delta: ToolCallDelta, out: list[bytes]) -> None:
         function = delta.function or delta.custom or FunctionDelta()
         arguments = function.arguments
-        if delta.custom and function.input:
-            self.lossy.add("tools.custom")
-            arguments = encode_text({"input": function.input})
+        if delta.custom:
+            arguments = function.input
         if arguments and not isinstance(arguments, str):
             arguments = encode_text(arguments)
         position, begins = self._tracker.place(delta.index, delta.id, function.name, arguments)
@@ -193,6 +191,7 @@ class OpenAIToAnthropic(Progress):
             self._calls.append(Segment("tool"))
             self._waiting.append(self._calls[position])
         segment = self._calls[position]
+        segment.is_wrapped = bool(delta.custom) or segment.is_wrapped
         if not segment.call_id and isinstance(delta.id, str):
             segment.call_id = delta.id
         if not segment.name and function.name and isinstance(function.name, str):
@@ -205,13 +204,11 @@ class OpenAIToAnthropic(Progress):
         self._advance(out)
 
     def _advance(self, out: list[bytes], *, ending: bool = False) -> None:
-        """Sends what may be sent: the open segment's news, then each waiting one as soon as it is its
-        turn.
-        """
+        """Sends what may be sent: the open segment's news, then each waiting one as soon as it is its turn."""
         while True:
             current = self._open_segment
             if current is not None:
-                if current.pieces:
+                if current.pieces and not current.is_wrapped:
                     out.append(self._delta(current.take()))
                 if not ending and not (self._waiting and current.may_close()):
                     return
@@ -251,7 +248,9 @@ class OpenAIToAnthropic(Progress):
         return b"%b%b}}\n\n" % (self._delta_head, encode(piece))
 
     def _close(self, segment: Segment, out: list[bytes]) -> None:
-        if segment.kind == "tool" and not "".join(segment.whole).strip():
+        if segment.is_wrapped:
+            out.append(self._delta(encode_text({"input": "".join(segment.whole)})))
+        elif segment.kind == "tool" and not segment.whole:
             out.append(self._delta("{}"))
         elif segment.kind == "thinking" and segment.signature:
             delta = {"type": "signature_delta", "signature": segment.signature}

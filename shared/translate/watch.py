@@ -1,6 +1,4 @@
-"""Streams whose two sides speak the same dialect: bytes go through, the watcher only looks and keeps
-them clean.
-"""
+"""Streams whose two sides speak the same dialect: bytes go through, the watcher only looks and keeps them clean."""
 
 from typing import Any
 
@@ -203,9 +201,7 @@ class AnthropicWatcher(Progress):
 
 
 def _cleaned(event: SseEvent) -> bytes | None:
-    """The event without comments and stream control; a named keep-alive is nothing a client of chunks
-    can read.
-    """
+    """The event without comments and stream control; a named keep-alive is nothing a client of chunks can read."""
     if event.event in _KEEP_ALIVES:
         return None
     if event.event is not None and event.is_clean:

@@ -1,5 +1,4 @@
-"""Server-sent events: a reader that forgives what real providers do to the format, and a writer of clean
-ones.
+"""Server-sent events: a reader that forgives what real providers do to the format, and a writer of clean ones.
 
 The reader works on bytes in linear time, however the stream was cut, and keeps the exact bytes of each
 event so that a relay can pass them on.

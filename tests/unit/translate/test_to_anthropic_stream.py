@@ -178,6 +178,19 @@ def test_a_legacy_function_call_is_a_tool_use() -> None:
     assert (name, given_input) == ("f", {"x": 1})
 
 
+def test_a_custom_call_is_a_tool_use_of_one_text() -> None:
+    def custom(text: str, **named: str) -> Json:
+        return {"index": 0, "type": "custom", "custom": {**named, "input": text}}
+
+    stream = openai_stream(calls({**custom("", name="sh"), "id": "a"}), calls(custom(" ls {")), calls(custom("}\n")))
+    assert used(stream) == [("a", "sh", {"input": " ls {}\n"})]
+
+
+def test_parts_without_text_make_no_block() -> None:
+    stream = openai_stream(chunk({"content": [{"type": "image", "data": "x"}]}), chunk({"content": "x"}))
+    assert [block.type for block in answered(stream).content] == ["text"]
+
+
 @pytest.mark.parametrize(
     ("finish", "stop"),
     [("stop", "end_turn"), ("length", "max_tokens"), ("content_filter", "refusal"), ("eos", "end_turn")],

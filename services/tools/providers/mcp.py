@@ -23,6 +23,7 @@ class Owner(Protocol):
     first_attempt: asyncio.Event
 
     def status(self) -> ServerStatus: ...
+    def stop(self) -> None: ...
     async def hold(self, changed: Callable[[], None]) -> None: ...
     async def run(self, tool: ToolSpec, arguments: dict[str, Any], context: Context) -> Outcome: ...
 
@@ -57,11 +58,15 @@ class McpProvider:
     async def serve(self, changed: Callable[[], None]) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as holding:
-            while True:
-                self._wake.clear()
-                await self._arrange(holding, changed)
-                self._begun.set()
-                await self._wake.wait()
+            try:
+                while True:
+                    self._wake.clear()
+                    await self._arrange(holding, changed)
+                    self._begun.set()
+                    await self._wake.wait()
+            finally:
+                for owner in self._owners.values():
+                    owner.stop()
 
     async def settled(self) -> None:
         """When each server was reached or not, or took too long."""
@@ -80,8 +85,8 @@ class McpProvider:
     async def _arrange(self, holding: asyncio.TaskGroup, changed: Callable[[], None]) -> None:
         wanted = self._config.current.tools.mcp
         for name in [name for name, owner in self._owners.items() if wanted.get(name) != owner.settings]:
+            self._owners.pop(name).stop()
             await cancel(self._holding.pop(name))
-            del self._owners[name]
             changed()
         for name, settings in wanted.items():
             if name not in self._owners:

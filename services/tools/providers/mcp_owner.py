@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 REFRESH_SECONDS = 20.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.3, 60.0
 BREAKER_FAILURES = 5
+LATE_SECONDS = 2.0
 MAX_TOOLS = 512
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER")
 
@@ -45,6 +46,7 @@ class ServerOwner:
         self._client: Client | None = None
         self._ready = asyncio.Event()
         self._lost = asyncio.Event()
+        self._calls: set[asyncio.Timeout] = set()
         self._state = "starting"
         self._version: str | None = None
         self._last_error: str | None = None
@@ -52,6 +54,7 @@ class ServerOwner:
         self._known: dict[str, str] = dict(settings.pinned)
         self._remote: dict[str, str] = {}
         self._restarts = 0
+        self._stopped = False
         self._failures = 0
         self._last_words: deque[str] = deque(maxlen=20)
 
@@ -67,9 +70,13 @@ class ServerOwner:
             restarts=self._restarts,
         )
 
+    def stop(self) -> None:
+        """Connect no more. The SDK may swallow a cancellation while it clears a broken connection away."""
+        self._stopped = True
+
     async def hold(self, changed: Callable[[], None]) -> None:
-        """Connect, hold, and connect again, until cancelled."""
-        while True:
+        """Connect, hold, and connect again, until stopped and cancelled."""
+        while not self._stopped:
             began = clock.monotonic()
             try:
                 await self._connected(changed)
@@ -93,11 +100,11 @@ class ServerOwner:
             try:
                 return await self._call(client, tool, arguments, context)
             except _Refused as error:
-                self._lost.set()
+                self._lose(client)
                 if attempt == 2:
                     raise ServerDown(str(error)) from error
             except _Lost as error:
-                self._lost.set()
+                self._lose(client)
                 if not tool.idempotent:
                     raise OutcomeUnknown(
                         f"the connection to {self._name} broke while the tool was running; it was not run again"
@@ -105,6 +112,14 @@ class ServerOwner:
                 if attempt == 2:
                     raise ServerDown(f"the connection to {self._name} broke twice") from error
         raise ServerDown
+
+    def _lose(self, client: Client) -> None:
+        """Give the connection up at once, so that nobody is handed it again; its owner clears away and reconnects."""
+        if client is self._client:
+            self._client, self._state = None, "degraded"
+            self._last_error = "the connection broke"
+            self._ready.clear()
+            self._lost.set()
 
     async def _reachable(self, seconds: float) -> Client:
         if self._client is None and self._state in ("starting", "degraded"):
@@ -122,18 +137,27 @@ class ServerOwner:
             context.emit(f"{message or _share(progress, total)}\n")
 
         seconds = min(context.seconds, self.settings.timeout_seconds)
+        patience = asyncio.timeout(seconds + LATE_SECONDS)
+        self._calls.add(patience)
         try:
-            result = await client.call_tool(
-                self._remote[tool.name], arguments, read_timeout_seconds=seconds, progress_callback=report
-            )
+            async with patience:
+                result = await client.call_tool(
+                    self._remote[tool.name], arguments, read_timeout_seconds=seconds, progress_callback=report
+                )
         except MCPError as error:
             raise self._translated(error, seconds) from error
+        except TimeoutError as error:
+            if client is not self._client:
+                raise _Lost(str(error)) from error
+            raise ToolFailed(f"{self._name} did not answer within {seconds:.0f} s", code="timeout") from error
         except Exception as error:
             if client is not self._client or self._lost.is_set():
                 raise _Lost(str(error)) from error
             raise ToolFailed(
                 f"{self._name} answered what cannot be read: {str(error)[:500]}", code="bad_answer"
             ) from error
+        finally:
+            self._calls.discard(patience)
         return outcome_of(result, context.max_bytes)
 
     def _translated(self, error: MCPError, seconds: float) -> Exception:
@@ -162,8 +186,10 @@ class ServerOwner:
             try:
                 await self._watch(client, changed)
             finally:
-                self._client = None
+                self._client, self._state = None, "degraded"
                 self._ready.clear()
+                for patience in self._calls:  # the SDK does not always tell the calls that their connection is gone
+                    patience.reschedule(0)
 
     def _transport(self) -> AbstractAsyncContextManager[tuple[Any, Any]]:
         settings = self.settings

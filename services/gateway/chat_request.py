@@ -101,7 +101,8 @@ def _messages(ask: _Ask) -> list[dict[str, Any]]:
     if not ask.messages:
         raise Unprocessable("'messages' must not be empty.", param="messages")
     for index, message in enumerate(ask.messages):
-        if message.get("role") not in ROLES:
+        role = message.get("role")
+        if not isinstance(role, str) or role not in ROLES:
             raise Unprocessable(f"'messages[{index}].role' is not a role.", param=f"messages[{index}].role")
     return ask.messages
 

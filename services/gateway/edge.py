@@ -11,6 +11,8 @@ from shared.messages.gateway import Dialect
 
 CHAT_PATHS = ("/v1/chat/completions", "/api/v1/chat/completions")
 BASES = ("/v1", "/api/v1")
+OPERATIONS = ("/health", "/ready", "/metrics", "/docs", "/openapi.json", "/")  # most are answered before they get here
+_READING = ("GET", "HEAD")
 
 
 class MethodNotAllowed(TollwayError):
@@ -40,7 +42,7 @@ class Edge:
     ) -> None:
         self._floor = floor
         self._chat = chat
-        self._fixed = dict(doors)
+        self._fixed: dict[str, Door] = {**dict.fromkeys(OPERATIONS, (rest, _READING, None)), **doors}
         self._models = models
         self._forwarder = forwarder
         self._rest = rest
@@ -53,7 +55,7 @@ class Edge:
         path, method = scope["path"], scope["method"]
         door = self._doors.get(path)
         if door is None and path.startswith(_MODEL_PREFIXES):
-            door = (self._models, ("GET", "HEAD"), None)
+            door = (self._models, _READING, None)
         if door is not None:
             app, methods, dialect = door
             if methods is None or method in methods:

@@ -155,6 +155,21 @@ def test_odd_values_break_nothing(monitor):
     assert third["unpriced"] is True
 
 
+def test_a_record_nobody_can_write_does_not_hold_up_the_others(monitor, caplog):
+    endless = []
+    endless.append(endless)
+    book(extra=endless)
+    book()
+    assert monitor.get_daily_summary().total_calls == 1
+    assert "only in the log" in caplog.text
+
+
+@pytest.mark.parametrize("moment", [float("nan"), float("inf"), -1, 1e15, "yesterday"])
+def test_an_impossible_moment_is_now(monitor, moment):
+    assert abs(record_ai_usage("qwen-plus", "f", 1, 1, timestamp=moment)["timestamp"] - time.time()) < 60
+    assert monitor.get_daily_summary().total_calls == 1
+
+
 def test_the_environment_may_name_another_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("TOLLWAY_USAGE_DIR", str(tmp_path / "elsewhere"))
     book()

@@ -54,10 +54,12 @@ class TrackedCall:
         """Books the call; whatever comes after the first time is ignored."""
         if not self._booked.acquire(blocking=False):
             return
+        usage: Usage | None = None
         try:
-            get_usage_monitor().record(self._usage(error, left=left))
+            usage = self._usage(error, left=left)
+            get_usage_monitor().record(usage)
         except Exception:  # bookkeeping must never break the caller's call
-            log.exception("a call of %r could not be recorded", self._tracking.function)
+            log.exception("a call of %r could not be recorded: %r", self._tracking.function, usage)
 
     def _usage(self, error: BaseException | None, *, left: bool) -> Usage:
         status = self._status(error, left=left)

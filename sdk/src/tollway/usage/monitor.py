@@ -58,10 +58,12 @@ class UsageMonitor(abc.ABC):
                 return
             try:
                 self._store(record)
-            except Exception:  # a full disk must not break the caller's call
+            except OSError:  # a full disk must not break the caller's call
                 self._waiting.appendleft(record)
                 log.exception("a usage record could not be stored; %d are kept in memory", len(self._waiting))
                 return
+            except Exception:  # a record that cannot be written at all must not hold up the others
+                log.critical("this usage record is only in the log now: %r", record, exc_info=True)
 
     def _give_up(self, record: dict[str, Any]) -> None:
         log.critical("this usage record is only in the log now: %s", encode(record).decode())

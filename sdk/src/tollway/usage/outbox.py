@@ -4,6 +4,7 @@ A segment is deleted only when the server has taken all of it, so a crash loses 
 adopts what a dead one left (its lock on the file is gone), and the server recognises repeats by `event_id`.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -74,9 +75,13 @@ class Outbox:
             self._start()
 
     def _start(self) -> None:
-        if self._thread is None and not self._closed:
-            self._thread = threading.Thread(target=self._run, name="tollway-usage", daemon=True)
-            self._thread.start()
+        if self._thread is not None or self._closed:
+            return
+        thread = threading.Thread(target=self._run, name="tollway-usage", daemon=True)
+        # at the very end of a program no thread can be started; the next one sends what is on disk
+        with contextlib.suppress(RuntimeError):
+            thread.start()
+            self._thread = thread
 
     def flush(self, timeout_seconds: float) -> bool:
         """Tries to send everything now; True when nothing is left."""

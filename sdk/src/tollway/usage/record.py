@@ -11,6 +11,7 @@ from tollway.usage.tokens import Tokens
 
 Status = Literal["ok", "error", "aborted"]
 LONGEST_ERROR = 2000
+LAST_MOMENT = 4_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def make_record(usage: Usage, pricing: type[ModelPricing] = ModelPricing) -> dic
     tokens, price = usage.tokens, pricing.find(usage.model)
     cost = usage.cost if usage.cost is not None else pricing.cost(usage.model, tokens)
     record: dict[str, Any] = {
-        "timestamp": usage.timestamp if usage.timestamp is not None else time.time(),
+        "timestamp": moment(usage.timestamp),
         "user_id": usage.labels.user_id,
         "anchor_id": usage.labels.anchor_id,
         "session_id": usage.labels.session_id,
@@ -72,6 +73,12 @@ def make_record(usage: Usage, pricing: type[ModelPricing] = ModelPricing) -> dic
     }
     record.update({name: value for name, value in known.items() if value is not None})
     return record
+
+
+def moment(told: float | None) -> float:
+    """Unix seconds as told, or now when that is no moment anybody could mean."""
+    believable = isinstance(told, int | float) and 0 <= told < LAST_MOMENT
+    return told if told is not None and believable else time.time()
 
 
 def finite(value: float | None) -> float | None:

@@ -1,5 +1,6 @@
 """What an attempt used: noted before the provider is called, while content flows, and exactly once when it is over."""
 
+import re
 from collections.abc import Callable
 
 from services.router.catalog import Target
@@ -14,6 +15,7 @@ from shared.wire.usage import TokenUsage
 
 PROGRESS_EVERY_SECONDS = 1.0
 _LONGEST_ERROR = 500
+_TEXTS = re.compile(rb'"(?:content|text|reasoning_content|thinking|arguments)" ?: ?"((?:[^"\\]|\\.)*)')
 
 
 class Meter:
@@ -150,3 +152,11 @@ def used_before_content(progress: Progress) -> tuple[TokenUsage | None, str]:
     if progress.usage.is_told:
         return progress.usage, "estimated"
     return None, "none"
+
+
+def cut_answer(body: bytes) -> Progress:
+    """What can be told of an answer in one piece that was cut: the text that had come."""
+    progress = Progress()
+    for text in _TEXTS.findall(body):
+        progress.count_text(text.decode("utf-8", "replace"))
+    return progress

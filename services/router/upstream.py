@@ -2,11 +2,13 @@
 
 import asyncio
 
+import structlog
+
 from services.router.catalog import Target
 from services.router.errors import AttemptFailed, Failure, failed, invalid_answer
 from services.router.exchange import Broken, Exchange, Prepared
 from services.router.headers import relayed
-from services.router.meter import Meter, used, used_before_content
+from services.router.meter import Meter, cut_answer, used, used_before_content
 from services.router.providers.base import NotAnAnswer, Provider, Whole
 from services.router.relay import Relay
 from services.router.standing import Standing
@@ -14,6 +16,9 @@ from shared import clock
 from shared.messages.gateway import Call
 from shared.translate.errors import UpstreamError, parse_error, parse_retry_after, timed_out
 from shared.translate.progress import Progress
+from shared.wire.usage import TokenUsage
+
+log = structlog.get_logger(__name__)
 
 _MOST_ERROR_BYTES = 1 << 20
 
@@ -41,6 +46,7 @@ class Attempt:
         self.whole: Whole | None = None
         self.over = False
         self.deadline_at = 0.0
+        self._parts: list[bytes] = []
         self._key = key
         self.prepared = prepared
         self._standing = standing
@@ -104,10 +110,16 @@ class Attempt:
 
     def fail(self, failure: Failure) -> AttemptFailed:
         """The attempt brought no answer."""
-        usage, source = None, "none"
-        if failure.kind in ("timeout", "connection") and self.relay is not None:
-            usage, source = used_before_content(self.relay.progress)
+        usage, source = self._used_so_far() if failure.kind in ("timeout", "connection") else (None, "none")
         self._close()
+        log.info(
+            "attempt_failed",
+            request_id=self.call.request_id,
+            provider=self.provider.name,
+            model=self.target.model,
+            kind=failure.kind,
+            status=failure.error.status,
+        )
         seen = self._standing.failed(self.provider, self.target, self._key, failure)
         self.meter.end("error", usage, source, error=f"{failure.error.status}: {failure.error.message}")
         return AttemptFailed(seen)
@@ -117,11 +129,7 @@ class Attempt:
         status = status or self._standing.leaving
         if self.over:
             return status
-        usage, source = None, "none"
-        if self.relay is not None:
-            progress = self.relay.progress
-            begun = progress.started_content
-            usage, source = used(progress, self.meter.input_tokens) if begun else used_before_content(progress)
+        usage, source = self._used_so_far()
         self._close()
         self.meter.end(status, usage, source, error=_LEFT.get(status), bytes_out=bytes_out)
         self._standing.left(self.provider)
@@ -150,7 +158,7 @@ class Attempt:
         self.meter.content(progress)
 
     async def _whole_answer(self, exchange: Exchange, deadline: asyncio.Timeout) -> None:
-        loop, idle, parts = asyncio.get_running_loop(), self.provider.timeouts.idle, []
+        loop, idle, parts = asyncio.get_running_loop(), self.provider.timeouts.idle, self._parts
         while data := await exchange.read():
             parts.append(data)
             if exchange.at_end:
@@ -160,7 +168,17 @@ class Attempt:
         try:
             self.whole = self.provider.whole(self.call, self.prepared, body)
         except NotAnAnswer as reason:
-            raise failed(_error_in(body, self.provider) or invalid_answer(f"the provider sent {reason}")) from None
+            raise failed(_error_in(body, self.provider) or invalid_answer(str(reason))) from None
+
+    def _used_so_far(self) -> tuple[TokenUsage | None, str]:
+        """What a cut attempt used: nothing that is known before a byte came, an estimate after."""
+        if self.relay is not None and self.relay.progress.started_content:
+            return used(self.relay.progress, self.meter.input_tokens)
+        if self.relay is not None:
+            return used_before_content(self.relay.progress)
+        if self._parts:
+            return used(cut_answer(b"".join(self._parts)), self.meter.input_tokens)
+        return None, "none"
 
     def _progress(self) -> Progress:
         assert self.relay is not None  # noqa: S101 -- only a stream gets here

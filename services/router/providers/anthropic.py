@@ -126,9 +126,9 @@ def read_message(body: bytes, *, count_only: bool = False) -> Progress:
     answer = read_as(_decode, _Message, body)
     if count_only:
         if not isinstance(answer.input_tokens, int):
-            raise NotAnAnswer("no count of tokens")
+            raise NotAnAnswer("the provider's answer has no count of tokens")
     elif answer.type == "error" or answer.content is None:
-        raise NotAnAnswer("a message without content")
+        raise NotAnAnswer("the provider's answer has no content")
     progress = Progress()
     progress.started_content = progress.finished = True
     progress.usage = TokenUsage.from_anthropic(answer.usage)

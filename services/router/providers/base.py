@@ -99,7 +99,7 @@ def read_as(strictly: Callable[[bytes], S], kind: type[S], body: bytes) -> S:
     try:
         return msgspec.convert(decode_object(body), kind)
     except (NotJsonError, msgspec.ValidationError) as error:
-        raise NotAnAnswer("not the JSON of an answer") from error
+        raise NotAnAnswer("the provider's answer is not the JSON it should be") from error
 
 
 class Entry(msgspec.Struct):

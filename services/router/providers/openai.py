@@ -69,7 +69,11 @@ class OpenAIProvider(Provider):
         """The client's answer."""
         progress = read_completion(body, embeddings=call.operation == "embeddings")
         if call.dialect == "anthropic":
-            body = encode(openai_answer_to_anthropic(decode_object(body)))
+            answer = decode_object(body)
+            if not progress.usage.is_told:
+                guess = TokenUsage(by_size(call.body), progress.estimated_output_tokens)
+                answer["usage"] = guess.to_openai()
+            body = encode(openai_answer_to_anthropic(answer))
         elif b'"tool_calls"' in body:
             body = mended_completion(body)
         return Whole(body, progress)
@@ -97,7 +101,7 @@ def read_completion(body: bytes, *, embeddings: bool = False) -> Progress:
     """What a whole answer says about itself; raises NotAnAnswer."""
     answer = read_as(_decode, _Completion, body)
     if (answer.data if embeddings else answer.choices) is None:
-        raise NotAnAnswer("an answer without choices")
+        raise NotAnAnswer("the provider's answer has no choices")
     progress = Progress()
     progress.started_content = progress.finished = True
     progress.usage = TokenUsage.from_openai(answer.usage)

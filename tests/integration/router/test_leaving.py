@@ -185,3 +185,20 @@ async def test_the_spool_being_full_refuses_before_the_provider_is_asked(bench: 
     answer = await bench.ask("m")
     assert answer.status == 503
     assert not bench.provider.calls
+
+
+@BOTH
+async def test_a_plain_answer_that_was_cut_in_its_middle_is_estimated(bench: Bench, protocol: str) -> None:
+    bench.configure({"m": f"{protocol}/cutbody"}, routing={"retries": 0})
+    answer = await bench.ask("m", dialect=dialect_of(protocol))
+    assert answer.status == 502
+    (event,) = bench.spool.ended
+    assert (event.status, event.usage_source) == ("error", "estimated")
+    assert event.usage.input_tokens
+
+
+async def test_an_anthropic_client_never_reads_zero_input(bench: Bench) -> None:
+    bench.configure({"m": "o/nousage"})
+    body = json.loads(await read(await bench.ask("m", dialect="anthropic")))
+    assert body["usage"]["input_tokens"] > 0
+    assert body["usage"]["output_tokens"] > 0

@@ -87,5 +87,5 @@ def routes(ledger: Ledger) -> FastAPI:
     edge.install(app)
     for module in (stats, ledger_routes, board, prices_routes, desk, internal, page):
         app.include_router(module.router)
-    app.mount("/static", page.Files(HERE / "static"))
+    app.mount("/static", page.files(HERE / "static"))
     return app

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from fastapi import APIRouter
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 PAGE = "/static/ai_usage_monitor.html"
 HEADERS = {
@@ -26,6 +27,11 @@ router = APIRouter(include_in_schema=False)
 async def home() -> Response:
     """The dashboard is what a browser wants here."""
     return RedirectResponse(PAGE, status_code=307)
+
+
+def files(folder: Path) -> ASGIApp:
+    """The folder, compressed for those who can read it so."""
+    return GZipMiddleware(Files(folder), minimum_size=1024, compresslevel=6)
 
 
 class Files(StaticFiles):

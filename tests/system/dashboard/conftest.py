@@ -39,7 +39,7 @@ class Visits:
         self.addresses: list[str] = []
         self.expected: list[str] = []
 
-    def open(self, address: str, *, width: int = 1440, **options: Any) -> Page:
+    def open(self, address: str, *, width: int = 1440, before: str = "", **options: Any) -> Page:
         settings = {
             "locale": "en-US",
             "color_scheme": "light",
@@ -50,6 +50,8 @@ class Visits:
         context = self._browser.new_context(viewport={"width": width, "height": 900}, **settings)
         context.set_default_timeout(15_000)
         self._contexts.append(context)
+        if before:
+            context.add_init_script(before)
         page = context.new_page()
         page.on(
             "console", lambda said: self.complaints.append(said.text) if said.type in ("error", "warning") else None

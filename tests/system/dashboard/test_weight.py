@@ -47,3 +47,18 @@ def test_the_vendored_files_are_the_ones_that_were_vendored():
     for folder in (STATIC / "vendor", pathlib.Path(__file__).parent / "vendor"):
         for checksum, name in re.findall(r"sha256\s+([0-9a-f]{64})\s+(\S+)", (folder / "README.md").read_text()):
             assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksum
+
+
+def test_what_the_first_view_needs_is_asked_for_at_once():
+    needed, looked = set(), [STATIC / "js" / "main.js", STATIC / "js" / "screens" / "overview.js"]
+    while looked:
+        path = looked.pop()
+        if path not in needed:
+            needed.add(path)
+            looked += [
+                (path.parent / name).resolve()
+                for name in re.findall(r'^(?:import|\}).* from "([^"]+)"', path.read_text(), re.M)
+            ]
+    page = (STATIC / "ai_usage_monitor.html").read_text()
+    asked = set(re.findall(r'<link rel="modulepreload" href="([^"]+)"', page)) | {"js/main.js"}
+    assert asked == {str(path.relative_to(STATIC)) for path in needed} | {"vendor/echarts.js"}

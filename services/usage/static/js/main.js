@@ -51,6 +51,7 @@ async function preferred(name, value) {
 }
 
 function leave() {
+  for (const open of document.querySelectorAll("dialog")) open.close();
   if (screen && screen.dispose) screen.dispose();
   screen = null;
 }

@@ -67,7 +67,6 @@ function frame(data, labels, ink) {
       type: "value",
       splitLine: edge,
       splitNumber: 4,
-      max: data.ceiling,
       axisLabel: { color: ink.muted, fontSize: 11, formatter: (value) => compact(value, data.kind, data.currency) },
     },
     tooltip: {
@@ -90,16 +89,20 @@ function frame(data, labels, ink) {
   };
 }
 
-function budgetLine(data, ink) {
-  if (!data.budget) return undefined;
-  const label = { formatter: data.budget.name, position: "insideEndTop", color: ink.bad, fontSize: 11 };
-  return {
-    silent: true,
-    symbol: "none",
-    label,
-    lineStyle: { color: ink.bad, type: "dashed", width: 1 },
-    data: [{ yAxis: data.budget.limit }],
-  };
+// A line across the whole width; it has no value of its own to point at.
+function budgetLine(data, labels, ink) {
+  if (!data.budget) return [];
+  const lineStyle = { color: ink.bad, type: "dashed", width: 1 };
+  return [
+    {
+      type: "line",
+      id: "hidden-budget",
+      data: labels.map(() => data.budget.limit),
+      symbol: "none",
+      silent: true,
+      lineStyle,
+    },
+  ];
 }
 
 function band(data, labels, ink) {
@@ -130,7 +133,7 @@ function bars(data, ink) {
     data.series.map((one) => one.name),
     ink,
   );
-  const stacked = data.series.map((one, index) => ({
+  const stacked = data.series.map((one) => ({
     type: "bar",
     stack: "all",
     name: one.label || one.name,
@@ -143,9 +146,11 @@ function bars(data, ink) {
       borderWidth: data.labels.length > 60 ? 0 : 0.75,
     },
     emphasis: { disabled: true },
-    markLine: index === 0 ? budgetLine(data, ink) : undefined,
   }));
-  return { ...frame(data, labels, ink), series: [...stacked, ...band(data, labels, ink)] };
+  return {
+    ...frame(data, labels, ink),
+    series: [...stacked, ...band(data, labels, ink), ...budgetLine(data, labels, ink)],
+  };
 }
 
 function lines(data, ink) {
@@ -155,7 +160,7 @@ function lines(data, ink) {
         data.series.map((one) => one.name),
         ink,
       );
-  const series = data.series.map((one, index) => ({
+  const series = data.series.map((one) => ({
     type: "line",
     name: one.label || one.name,
     data: one.values,
@@ -166,7 +171,6 @@ function lines(data, ink) {
     lineStyle: { color: named.get(one.name), width: 2, type: one.dashed ? "dashed" : "solid" },
     itemStyle: { color: named.get(one.name) },
     emphasis: { disabled: true },
-    markLine: index === 0 ? budgetLine(data, ink) : undefined,
   }));
   return { ...frame({ ...data, pointer: "line" }, data.labels, ink), series };
 }
@@ -197,7 +201,20 @@ function slots(data) {
 }
 
 export function stackedBars(size) {
-  const extra = (data) => (data.forecast ? [["slot-band", t("Forecast, 80% range")]] : []);
+  const extra = (data) => [
+    ...(data.forecast ? [["slot-band", t("Forecast, 80% range")]] : []),
+    ...(data.budget
+      ? [
+          [
+            "slot-budget",
+            t("Budget {name}: {limit}", {
+              name: data.budget.name,
+              limit: unitText(data.budget.limit, data.kind, data.currency),
+            }),
+          ],
+        ]
+      : []),
+  ];
   return withLegend(chart(bars, size), (data) => [...slots(data), ...extra(data)]);
 }
 

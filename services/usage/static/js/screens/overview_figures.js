@@ -48,8 +48,7 @@ function spendOf(data) {
   return {
     ...spend,
     forecast: forecast && near(forecast, spend.labels.length),
-    budget: spend.budget && spend.budget.limit ? spend.budget : null,
-    ceiling: ceiling(spend),
+    budget: withinReach(spend.budget, spend.total),
     kind: "money",
     currency,
     summary,
@@ -59,16 +58,9 @@ function spendOf(data) {
 }
 
 // A budget far above the bars would flatten them: its line is drawn when it is within reach.
-function ceiling(spend) {
-  const highest = Math.max(...spend.total.map((one) => one || 0), 0);
-  if (!spend.budget || !spend.budget.limit || spend.budget.limit > highest * 4) return undefined;
-  return (value) => Math.max(value.max, roundUp(spend.budget.limit * 1.02));
-}
-
-// To the next of the steps that an axis can carry without a crooked last label.
-function roundUp(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((step) => step >= value);
+function withinReach(budget, totals) {
+  const highest = Math.max(...totals.map((one) => one || 0), 0);
+  return budget && budget.limit && budget.limit <= highest * 4 ? budget : null;
 }
 
 // The forecast is shown for as many days ahead as fit beside what is known.

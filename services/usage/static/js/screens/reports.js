@@ -22,7 +22,7 @@ const CHAINS = ["ethereum", "bsc", "base", "arbitrum", "optimism", "polygon", "a
 function title(job) {
   const asked = job.request || job.params || job;
   if (job.type === "usage") return t("Usage of {days} days", { days: asked.days ?? "…" });
-  return `${t("Token")} ${asked.token ?? asked.address ?? ""}`.trim();
+  return `${t("Crypto token")} ${asked.token ?? asked.address ?? ""}`.trim();
 }
 
 async function take(job, artifact) {
@@ -94,7 +94,7 @@ function jobView(job, act) {
 
 function tokenFields() {
   return [
-    field(t("Token"), { name: "token", value: "usd-coin", required: true }, t("CoinGecko's id")),
+    field(t("Crypto token"), { name: "token", value: "usd-coin", required: true }, t("CoinGecko's id")),
     field(t("Address"), { name: "address", value: "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48", required: true }),
     select(
       t("Chain"),
@@ -140,7 +140,7 @@ function newJob(done) {
       segmented(
         t("Type"),
         [
-          ["token", t("Token")],
+          ["token", t("Crypto token")],
           ["usage", t("Usage")],
         ],
         type,

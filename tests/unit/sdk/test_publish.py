@@ -196,7 +196,7 @@ def silent():
 
 
 async def test_a_silent_agent_times_out_and_is_stopped(silent):
-    app = publish_agent_api(silent, "run", APIPublisherConfig(timeout=0.05))
+    app = publish_agent_api(silent, "run", APIPublisherConfig(timeout=0.3))
     told = frames(await post(app))
     assert told[-1]["choices"][0]["finish_reason"] == "timeout"
     async with asyncio.timeout(5):
@@ -245,7 +245,8 @@ async def test_the_agent_may_finish_its_work_after_its_answer():
     class Tidy(BaseAgent):
         async def run(self, request: OpenAIRequest):
             await self.stream.stop()
-            await asyncio.sleep(0.01)
+            for _ in range(50):
+                await asyncio.sleep(0)
             done.set()
 
     await post(publish_agent_api(Tidy(), "run"))

@@ -3,16 +3,19 @@
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from shared.translate.errors import UpstreamError, error_of
 from shared.translate.mend import ChunkMender
 from shared.translate.progress import Progress
-from shared.wire.frames import Chunk, Delta, Event, EventDelta, read_chunk, read_event
+from shared.wire.frames import Choice, Chunk, Delta, Event, EventDelta, read_chunk, read_event
 from shared.wire.json_text import decode, decode_object, encode
 from shared.wire.sse import DONE, OPENAI_DONE, SseEvent, encode_event
 from shared.wire.usage import TokenUsage
 
 _MESSAGE_STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_members = msgspec.structs.astuple
+_MEMBERS_BESIDE_CONTENT = len(msgspec.structs.fields(Delta)) - 1
 _KEEP_ALIVES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 _decode_raw = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -34,6 +37,7 @@ class OpenAIWatcher(Progress):
         self._usage_relayed = False
         self._usage_chunk: bytes | None = None
         self._mender = ChunkMender()
+        self._has_role = False
 
     def feed(self, event: SseEvent) -> bytes | None:
         """The bytes to relay for this event, if any."""
@@ -51,12 +55,13 @@ class OpenAIWatcher(Progress):
         if frame.choices is None and frame.usage is None and frame.id is None:
             # A keep-alive dressed as data: clients would take it for a chunk without choices.
             return None
-        if frame.choices:
+        if frame.choices and not (self._has_role and self._only_adds_text(frame.choices)):
             self._last_chunk = event.data
             self._look(frame)
             if self.failure is not None:
                 return None
             mended = self._mender.mend(event.data, frame)
+            self._has_role = True
             if mended is not None:
                 event = SseEvent(event.event, mended, b"")
         if isinstance(frame.usage, dict):
@@ -75,6 +80,18 @@ class OpenAIWatcher(Progress):
             usage = TokenUsage(self._input_estimate, self.estimated_output_tokens)
             usage_chunk = _usage_chunk(self._last_chunk, msgspec.Raw(encode(usage.to_openai())))
         return [OPENAI_DONE] if usage_chunk is None else [encode_event(usage_chunk), OPENAI_DONE]
+
+    def _only_adds_text(self, choices: list[Choice]) -> bool:
+        """Whether a chunk does what nearly all do; its text is counted then, and nothing about it needs mending."""
+        choice = choices[0]
+        if self._choices > 1 or len(choices) > 1 or choice.delta is None or choice.finish_reason is not None:
+            return False
+        content = choice.delta.content
+        if type(content) is not str or not content or _members(choice.delta).count(UNSET) < _MEMBERS_BESIDE_CONTENT:
+            return False
+        self.started_content = True
+        self.count_text(content)
+        return True
 
     def _look(self, frame: Chunk) -> None:
         for choice in frame.choices or ():

@@ -26,20 +26,15 @@ class EventTooLongError(ValueError):
 
 
 class SseEvent(msgspec.Struct, frozen=True, gc=False):
-    """One event that carries data; `raw` is its exact bytes, terminator included."""
+    """One event that carries data; `raw` is its exact bytes, terminator included.
+
+    `is_clean` says that `raw` is what `encode_event` would write: no comment, `id:`, `retry:` or odd line end.
+    """
 
     event: str | None
     data: bytes
     raw: bytes
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether `raw` is what `encode_event` would write: no comment, `id:`, `retry:` or odd line end."""
-        raw, name = self.raw, self.event
-        if name is None:
-            return len(raw) == len(self.data) + 8 and raw.startswith(b"data: ") and raw.endswith(b"\n\n")
-        head = b"event: %b\ndata: " % name.encode()
-        return len(raw) == len(head) + len(self.data) + 2 and raw.startswith(head) and raw.endswith(b"\n\n")
+    is_clean: bool = False
 
 
 def encode_event(data: bytes, event: str | None = None) -> bytes:
@@ -137,9 +132,10 @@ class SseReader:
             return
         if len(lines) > 1 and all(_stands_alone(line) for line in lines):
             # Events whose blank line was forgotten: two whole objects are never one JSON value.
-            events.extend(SseEvent(name, line, encode_event(line, name)) for line in lines)
+            events.extend(SseEvent(name, line, encode_event(line, name), is_clean=True) for line in lines)
         else:
-            events.append(SseEvent(name, b"\n".join(lines), raw))
+            data = b"\n".join(lines)
+            events.append(SseEvent(name, data, raw, is_clean=raw == encode_event(data, name)))
 
 
 def _read_plain(block: bytes) -> SseEvent | None:
@@ -155,7 +151,7 @@ def _read_plain(block: bytes) -> SseEvent | None:
     elif not block.startswith(b"data: "):
         return None
     end = len(block) - 2
-    return SseEvent(name, block[start:end], block) if block.find(b"\n", start) == end else None
+    return SseEvent(name, block[start:end], block, is_clean=True) if block.find(b"\n", start) == end else None
 
 
 def _stands_alone(line: bytes) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from services.reports import counters
 from services.reports.artifacts import ArtifactFolder
 from services.reports.errors import BuildError, CancelledByOwnerError, LeaseLostError
 from services.reports.job import CANCELLED, FAILED, PARTIAL, STAGES, SUCCEEDED, Job
@@ -74,6 +75,8 @@ class Builder:
             return
         finally:
             self._told(job.id)
+        counters.ENDED.labels(job.type, ended).inc()
+        counters.SECONDS.labels(job.type).observe(clock.monotonic() - started)
         log.info(
             "report_built",
             job=job.id,

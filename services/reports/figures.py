@@ -115,7 +115,10 @@ def _days(value: float, language: str) -> str:
 
 def _money(text: str, language: str) -> str:
     sign = "−" if text.startswith("-") else ""
-    return f"{sign}${text.lstrip('-')}" if language == "en" else f"{sign}{text.lstrip('-')} 美元"
+    bare = text.lstrip("-")
+    if language == "en":
+        return f"{sign}${bare}"
+    return f"{sign}{bare}{' ' if bare[-1].isdigit() else ''}美元"
 
 
 def _minus(text: str) -> str:

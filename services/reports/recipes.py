@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from services.reports import counters
 from services.reports.chains import CHAINS
 from services.reports.errors import TokenMismatchError, TokenUnknownError
 from services.reports.facts import Analysis
@@ -84,6 +85,8 @@ class TokenRecipe:
         if request["sample"]:
             return msgspec.msgpack.encode(sample.findings(request["token"]))
         findings = await self._sources.gather(_subject(request, resolved["as_of_ms"]))
+        for finding in findings:
+            counters.SOURCES.labels(finding.source, finding.status).inc()
         statuses = {finding.status for finding in findings}
         if "ok" not in statuses and "failed" not in statuses:
             raise TokenUnknownError
@@ -110,6 +113,7 @@ class TokenRecipe:
         else:
             name = wanted["model"] if isinstance(wanted, dict) else self._default_model()
             insight = await write(analysis, language, self._model, name)
+        counters.INSIGHT.labels(insight.by).inc()
         return msgspec.msgpack.encode(insight)
 
     async def _render(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:

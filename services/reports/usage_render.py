@@ -165,6 +165,6 @@ def _figure(
         "subtitle": subtitle,
         "head": head,
         "rows": rows,
-        "wide": Markup(fixed(wide) if for_print else wide),  # noqa: S704
-        "narrow": Markup(narrow),  # noqa: S704
+        "wide": Markup(fixed(wide) if for_print else wide),  # noqa: S704 -- drawn by our canvas
+        "narrow": Markup(narrow),  # noqa: S704 -- drawn by our canvas
     }

@@ -177,7 +177,7 @@ def test_figures_for_people(value, unit, text):
 
 
 def test_chinese_figures():
-    assert figures.write(123_456_789.0, "usd", "zh") == "1.23亿 美元"
+    assert figures.write(123_456_789.0, "usd", "zh") == "1.23亿美元"
     assert figures.write(3.0, "days", "zh") == "3 天"
 
 

@@ -9,7 +9,7 @@ from shared.translate.errors import Kind, UpstreamError, kind
 
 # A target that failed like this is not asked again for the same call: it was silent, or said no to the request or us.
 _FINAL_KINDS: Final = frozenset(
-    {"timeout", "bad_request", "not_found", "too_large", "context_length", "content_filter", "auth", "quota"}
+    {"bad_request", "not_found", "too_large", "context_length", "content_filter", "auth", "quota"}
 )
 # The client's own doing: says nothing about the target.
 _BLAMELESS_KINDS: Final = frozenset({"bad_request", "not_found", "too_large", "context_length", "content_filter"})
@@ -50,6 +50,8 @@ class Failure(msgspec.Struct, frozen=True):
     @property
     def is_final(self) -> bool:
         """Whether this target must not be asked again for the same call."""
+        if self.kind == "timeout":
+            return self.error.dialect is None  # silence; a provider that says 504 itself was not silent
         return self.kind in _FINAL_KINDS and not (self.other_key and self.kind in ("auth", "quota"))
 
     @property

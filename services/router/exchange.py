@@ -119,9 +119,9 @@ class HttpExchange:
 
     def _inflated(self, inflater: "zlib._Decompress", data: bytes) -> bytes:
         try:
-            out = inflater.decompress(data)
+            out = inflater.decompress(data, _MOST_INFLATED)
         except zlib.error as error:
             raise Broken(unreachable("the provider's compressed answer is broken")) from error
-        if len(out) > _MOST_INFLATED:
+        if inflater.unconsumed_tail:
             raise Broken(unreachable("the provider's compressed answer is too large"))
         return out

@@ -21,6 +21,7 @@ from shared.wire.usage import TokenUsage
 log = structlog.get_logger(__name__)
 
 _MOST_ERROR_BYTES = 1 << 20
+_MOST_ANSWER_BYTES = 64 << 20
 
 
 class Attempt:
@@ -159,8 +160,12 @@ class Attempt:
 
     async def _whole_answer(self, exchange: Exchange, deadline: asyncio.Timeout) -> None:
         loop, idle, parts = asyncio.get_running_loop(), self.provider.timeouts.idle, self._parts
+        size = 0
         while data := await exchange.read():
             parts.append(data)
+            size += len(data)
+            if size > _MOST_ANSWER_BYTES:
+                raise failed(invalid_answer("the provider's answer is larger than any answer can be"))
             if exchange.at_end:
                 break
             deadline.reschedule(min(loop.time() + idle, self.deadline_at))

@@ -17,6 +17,7 @@ class Load:
 
     def __init__(self, url: str, threads: int, seed: int) -> None:
         self.outcomes: Counter[str] = Counter()
+        self.token = ADMIN
         self._url = urlsplit(url)
         self._stop = threading.Event()
         self._threads = [
@@ -50,7 +51,7 @@ class Load:
                 "stream": stream,
                 "messages": [{"role": "user", "content": "x" * dice.randrange(5, 400)}],
             }
-            headers = {"authorization": f"Bearer {ADMIN}", "content-type": "application/json"}
+            headers = {"authorization": f"Bearer {self.token}", "content-type": "application/json"}
             connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
             answer = connection.getresponse()
             if leaves:

@@ -16,6 +16,7 @@ NAME@TAG behaves as NAME with books of its own.
 
 import asyncio
 import json
+import os
 import re
 import sys
 import time
@@ -342,7 +343,7 @@ class ModelProvider:
 if __name__ == "__main__":
     web.run_app(
         ModelProvider().app,
-        host="127.0.0.1",
+        host=os.environ.get("HOST", "127.0.0.1"),  # a container listens on all of its addresses
         port=int(sys.argv[1]),
         print=None,
         access_log=None,

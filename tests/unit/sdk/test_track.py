@@ -307,6 +307,22 @@ def test_a_streaming_helper_is_booked_from_its_snapshot():
     assert (the_record()["input_tokens"], the_record()["output_tokens"]) == (3, 4)
 
 
+def test_a_helper_that_was_never_entered_is_no_call():
+    track_ai_usage("f")(MessageStreamManager)()
+    gc.collect()
+    assert booked() == []
+
+
+def test_a_helper_that_cannot_connect_is_a_failed_call(monkeypatch):
+    def refuse(self):
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(MessageStreamManager, "__enter__", refuse)
+    with pytest.raises(ConnectionError), track_ai_usage("f")(MessageStreamManager)():
+        pass
+    assert the_record()["error_msg"] == "ConnectionError: refused"
+
+
 @pytest.mark.parametrize(
     ("answer", "counts"),
     [

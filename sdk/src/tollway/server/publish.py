@@ -96,8 +96,12 @@ class _Published:
         task = asyncio.create_task(self._run(request, streamer))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        # nobody listens any more: the agent is stopped, unless it has said all it had to say
-        streamer.on_close = lambda: None if streamer.finished else _cancel(task)
+
+        def stop_unless_finished() -> None:
+            if not streamer.finished:
+                task.cancel()
+
+        streamer.on_close = stop_unless_finished
         if request.stream:
             return streamer.start_streaming_openai()
         return await self._unless_left(http, streamer)
@@ -153,10 +157,6 @@ async def _left(http: Request) -> None:
     """Returns when the client has gone; the body was read, so nothing else can come."""
     while (await http.receive())["type"] != "http.disconnect":
         pass
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
 
 
 def _refusal(status: int, message: str, param: str | None = None) -> JSONResponse:

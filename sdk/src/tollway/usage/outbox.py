@@ -168,13 +168,13 @@ class Outbox:
             return
         self._looked_for_orphans = time.monotonic()
         orphans = adopt_orphans(self.directory)
-        found = sum(len(segment.unsent()[0]) for segment in orphans)
+        found = sum(segment.count_unsent() for segment in orphans)
         self._sealed[:0] = orphans
         with self._changed:
             self._unsent += found
 
     def _send(self, segment: Segment) -> bool:
-        while True:
+        while not self._closed:
             batch, place = segment.unsent(BATCH)
             if batch and not self._try(batch):
                 return False
@@ -188,6 +188,7 @@ class Outbox:
                 self._changed.notify_all()
             if done:
                 return True
+        return False
 
     def _try(self, batch: list[Record]) -> bool:
         try:

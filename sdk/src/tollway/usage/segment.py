@@ -1,6 +1,5 @@
 """One append-only file of records on their way to a server, locked for as long as its process lives."""
 
-import contextlib
 import importlib
 import itertools
 import logging
@@ -42,13 +41,19 @@ class Segment:
             raise OSError(msg)
         self.size += len(line)
 
-    def unsent(self, most: int | None = None) -> tuple[list[dict[str, Any]], int]:
+    def unsent(self, most: int) -> tuple[list[dict[str, Any]], int]:
         """The next records to send, and the place in the file where they end."""
         # by the open file, not the name: a segment whose name somebody removed is still sent
         with os.fdopen(os.dup(self._file), "rb") as file:
             file.seek(self.sent_bytes)
             lines = list(itertools.islice(file, most))
         return list(parse_lines(lines, self.path)), self.sent_bytes + sum(map(len, lines))
+
+    def count_unsent(self) -> int:
+        """How many records there are to send."""
+        with os.fdopen(os.dup(self._file), "rb") as file:
+            file.seek(self.sent_bytes)
+            return sum(1 for _ in parse_lines(file, self.path))
 
     def sent_up_to(self, place: int) -> None:
         """Remembers what the server has taken."""
@@ -61,8 +66,10 @@ class Segment:
 
     def release(self) -> None:
         """Lets go of the file without touching it."""
-        with contextlib.suppress(OSError):
-            os.close(self._file)
+        # once only: the number may soon belong to another file
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
 
 
 def open_segment(directory: Path) -> Segment:

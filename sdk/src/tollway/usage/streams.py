@@ -132,8 +132,17 @@ class TrackedManager(_StandIn):
 
     _inner: Any = None
 
+    def __del__(self) -> None:
+        # one that was never entered has asked nobody
+        if self._inner is not None:
+            self._book(GeneratorExit())
+
     def __enter__(self) -> Any:
-        self._inner = self._original.__enter__()
+        try:
+            self._inner = self._original.__enter__()
+        except BaseException as error:
+            self._call.finish(error)
+            raise
         return self._inner
 
     def __exit__(
@@ -143,7 +152,11 @@ class TrackedManager(_StandIn):
         return self._original.__exit__(kind, error, trace)
 
     async def __aenter__(self) -> Any:
-        self._inner = await self._original.__aenter__()
+        try:
+            self._inner = await self._original.__aenter__()
+        except BaseException as error:
+            self._call.finish(error)
+            raise
         return self._inner
 
     async def __aexit__(

@@ -5,6 +5,7 @@ from typing import Any
 from shared import clock, ids
 from shared.translate.progress import Progress
 from shared.translate.reasons import finish_reason, stop_reason
+from shared.translate.terms import Losses
 from shared.translate.to_openai_stream import unwrapped_input
 from shared.wire.anthropic import blocks_of
 from shared.wire.json_text import encode_text
@@ -105,11 +106,12 @@ def _annotations(body: Json) -> list[Json]:
 
 def losses_of_message(body: Json) -> tuple[str, ...]:
     """The names of what a message holds that a chat completion cannot."""
-    kinds = {str(block.get("type")) for block in blocks_of(body)}
-    lost = {f"content.{kind}" for kind in kinds - _CARRIED}
+    losses = Losses()
+    for kind in sorted({text(block.get("type")) for block in blocks_of(body)} - _CARRIED):
+        losses.add(f"content.{kind}")
     if any(block.get("citations") for block in blocks_of(body)):
-        lost.add("citations")
-    return tuple(sorted(lost))
+        losses.add("citations")
+    return losses.told()
 
 
 def _refusal(body: Json) -> str | None:

@@ -1,11 +1,15 @@
 """The terms of translating a request: what the target takes, what was lost on the way, what has to be refused."""
 
+import re
 from typing import Any, Literal
 
 import msgspec
 
 from shared.errors import BadRequest
 
+MOST_LOSSES = 50
+LONGEST_LOSS = 64
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 SAMPLING_REFUSED_SINCE = "2026-10-21"
 
 
@@ -63,14 +67,18 @@ class Translated(msgspec.Struct, frozen=True):
 
 
 class Losses:
-    """Collects the names of what is lost, each once, in order."""
+    """Collects the names of what is lost, each once, in order.
+
+    They end up in a response header, and some are words of the request's own: only plain ones, and not too many.
+    """
 
     def __init__(self) -> None:
         self._names: dict[str, None] = {}
 
     def add(self, name: str) -> None:
         """Notes one loss."""
-        self._names[name] = None
+        if len(self._names) < MOST_LOSSES:
+            self._names[_NOT_PLAIN.sub("?", name[:LONGEST_LOSS])] = None
 
     def told(self) -> tuple[str, ...]:
         """All of them."""

@@ -1,7 +1,7 @@
 """Changing top-level members of a JSON object without touching a byte of the others."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 
 import msgspec
 
@@ -29,55 +29,76 @@ class Members:
     Raises msgspec.DecodeError (ValidationError for another kind of value) or RecursionError for other bodies.
     """
 
-    __slots__ = ("_starts", "body", "doubled", "spans")
+    __slots__ = ("_doubled", "_spans", "_starts", "_values", "body")
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.spans: dict[str, Span] = {}
-        self.doubled: set[str] = set()
+        self._values = _decode(body)
+        self._spans: dict[str, Span] | None = None
+        self._doubled: set[str] = set()
         self._starts: list[tuple[str, int, int]] = []
-        values = _decode(body)
-        if not self._walk(values):
-            self._scan()
 
     def __contains__(self, name: str) -> bool:
-        return name in self.spans
+        return name in self._values
+
+    @property
+    def names(self) -> Set[str]:
+        """The names of all members."""
+        return self._values.keys()
+
+    @property
+    def spans(self) -> dict[str, Span]:
+        """Where each value lies; looked for when first asked, since most objects travel as they are."""
+        if self._spans is None:
+            self._spans = {}
+            if not self._walk(self._spans):
+                self._scan()
+        return self._spans
+
+    @property
+    def doubled(self) -> set[str]:
+        """Names that are there twice."""
+        _ = self.spans
+        return self._doubled
 
     def raw(self, name: str) -> bytes | None:
         """The exact bytes of a member's value; None when it is not there."""
-        span = self.spans.get(name)
-        return None if span is None else self.body[span[0] : span[1]]
+        value = self._values.get(name)
+        return None if value is None else bytes(value)
 
     def require_single(self, names: Collection[str]) -> None:
         """Raise DoubledNameError when one of these names is there twice."""
-        if self.doubled:
-            for name in names:
-                if name in self.doubled:
-                    raise DoubledNameError(name)
+        body = self.body
+        here = [name for name in self._values if name in names]
+        # A name that is written once, and cannot be written otherwise, is there once: no need to look where.
+        if b"\\u" not in body and all(body.count(b'"%b"' % name.encode()) == 1 for name in here):
+            return
+        for name in here:
+            if name in self.doubled:
+                raise DoubledNameError(name)
 
     def spliced(self, replace: Mapping[str, bytes], remove: Collection[str] = ()) -> bytes:
         """The object with values replaced or appended and members removed; the rest byte for byte."""
         pieces: list[bytes] = []
+        spans = self.spans
         for name, start, end in self._starts:
             if name in remove:
                 continue
             if name in replace:
-                value_start, _ = self.spans[name]
+                value_start, _ = spans[name]
                 pieces.append(self.body[start:value_start] + replace[name])
             else:
                 pieces.append(self.body[start:end])
-        pieces += [
-            msgspec.json.encode(name) + b":" + value for name, value in replace.items() if name not in self.spans
-        ]
+        pieces += [msgspec.json.encode(name) + b":" + value for name, value in replace.items() if name not in spans]
         return b"{" + b",".join(pieces) + b"}"
 
-    def _walk(self, values: Mapping[str, msgspec.Raw]) -> bool:
+    def _walk(self, spans: dict[str, Span]) -> bool:
         """Find members by the lengths of their decoded values: fast, but blind when a name is doubled."""
         body = self.body
         position = body.index(b"{") + 1
         opening = _BETWEEN.match(body, position)
         position = opening.end() if opening else position
-        for name, raw in values.items():
+        for name, raw in self._values.items():
             match = _NAME.match(body, position)
             length = memoryview(raw).nbytes
             if match is None or _name_of(match) != name:
@@ -85,7 +106,7 @@ class Members:
             start, end = match.end(), match.end() + length
             if body[start:end] != bytes(raw):
                 return False
-            self.spans[name] = (start, end)
+            spans[name] = (start, end)
             self._starts.append((name, position, end))
             between = _BETWEEN.match(body, end)
             position = between.end() if between else end
@@ -94,7 +115,7 @@ class Members:
     def _scan(self) -> None:
         """Find members token by token, for objects with doubled names; the last value of a name counts."""
         body = self.body
-        self.spans, self._starts = {}, []
+        self._spans, self._starts = {}, []
         depth = 0
         name, start, value_start = "", 0, 0
         at_name = False
@@ -121,7 +142,7 @@ class Members:
 
     def _found(self, name: str, start: int, value_start: int, end: int) -> None:
         if name in self.spans:
-            self.doubled.add(name)
+            self._doubled.add(name)
         self.spans[name] = (value_start, end)
         self._starts.append((name, start, end))
 

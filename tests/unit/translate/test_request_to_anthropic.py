@@ -421,5 +421,11 @@ def test_cache_marks_travel_and_only_the_latest_four_stay() -> None:
     assert marks == [None, *[{"type": "ephemeral", "ttl": "1h"}] * 3, {"type": "ephemeral"}]
 
 
+def test_names_of_losses_fit_a_header_whatever_the_request_calls_its_fields() -> None:
+    told = translate({"x\r\nset-cookie: a": 1, "ü" * 500: 1, **{f"p{n}": 1 for n in range(500)}}).lossy
+    assert told[:3] == ("x??set-cookie??a", "?" * 64, "p0")
+    assert len(told) == 50
+
+
 def test_unknown_parameters_are_named() -> None:
     assert translate({"odd_field": 1, "seed": 5}).lossy == ("odd_field", "seed")

@@ -179,17 +179,16 @@ async def http_server(port: int) -> AsyncIterator[subprocess.Popen[bytes]]:
 async def test_an_http_server_is_reached_and_comes_back_after_a_restart(eventually, monkeypatch) -> None:
     monkeypatch.setattr(mcp_owner, "REFRESH_SECONDS", 0.3)
     port = free_port()
-    async with http_server(port) as process:
-        async with held(url=f"http://127.0.0.1:{port}/mcp") as server:
-            assert (await server.call("echo", {"text": "over http"})).text == "over http"
-            assert (await server.call("progress", {"steps": 2})).text == "done"
-            assert server.said
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            await eventually(lambda: server.owner.status().state != "ready", 10)
-            async with http_server(port):
-                await eventually(lambda: server.owner.status().state == "ready", 20)
-                assert (await server.call("echo", {"text": "back"})).text == "back"
+    async with http_server(port) as process, held(url=f"http://127.0.0.1:{port}/mcp") as server:
+        assert (await server.call("echo", {"text": "over http"})).text == "over http"
+        assert (await server.call("progress", {"steps": 2})).text == "done"
+        assert server.said
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        await eventually(lambda: server.owner.status().state != "ready", 10)
+        async with http_server(port):
+            await eventually(lambda: server.owner.status().state == "ready", 20)
+            assert (await server.call("echo", {"text": "back"})).text == "back"
 
 
 async def test_a_guarded_http_server_at_a_private_address_is_refused() -> None:

@@ -94,7 +94,7 @@ async def test_an_answer_without_tool_calls_is_passed_on_byte_for_byte(
     bench: Bench, dialect: str, stream: bool
 ) -> None:
     model = ScriptedModel(Say("Just words."))
-    from tests.unit.gateway_tools.conftest import make_call, ToolSelection
+    from tests.unit.gateway_tools.conftest import ToolSelection, make_call
 
     answer = await bench.loop(model).call(make_call(dialect, stream=stream), ToolSelection(("*",), None, "k"))
     chunks = b"".join([chunk async for chunk in answer.chunks])
@@ -339,7 +339,7 @@ async def test_the_observer_hears_of_tools_in_order_with_the_text(bench: Bench) 
 
 @DIALECTS
 async def test_closing_while_a_tool_runs_cancels_it_and_books_it_as_aborted(bench: Bench, dialect: str) -> None:
-    from tests.unit.gateway_tools.conftest import make_call, ToolSelection
+    from tests.unit.gateway_tools.conftest import ToolSelection, make_call
 
     model = ScriptedModel(Say("Text. ", [("python__wait", {})]))
     answer = await bench.loop(model).call(make_call(dialect, stream=True), ToolSelection(("*",), None, "k"))
@@ -356,7 +356,7 @@ async def test_closing_while_a_tool_runs_cancels_it_and_books_it_as_aborted(benc
 
 
 async def test_closing_while_the_model_speaks_keeps_the_partial_text(bench: Bench) -> None:
-    from tests.unit.gateway_tools.conftest import make_call, ToolSelection
+    from tests.unit.gateway_tools.conftest import ToolSelection, make_call
 
     model = ScriptedModel(Say("", [("python__look_up", {})]), Say("Half an answer", wait=asyncio.Event()))
     answer = await bench.loop(model).call(make_call(stream=True), ToolSelection(("*",), None, "k"))
@@ -387,7 +387,7 @@ async def test_cancelling_an_answer_in_one_piece_stops_its_tool(bench: Bench) ->
 @DIALECTS
 @STREAMS
 async def test_a_round_that_is_refused_ends_the_answer_with_an_error(bench: Bench, dialect: str, stream: bool) -> None:
-    from tests.unit.gateway_tools.conftest import make_call, ToolSelection
+    from tests.unit.gateway_tools.conftest import ToolSelection, make_call
 
     model = ScriptedModel(Say("Text. ", [("python__look_up", {})]), Say(status=529))
     answer = await bench.loop(model).call(make_call(dialect, stream=stream), ToolSelection(("*",), None, "k"))
@@ -401,7 +401,7 @@ async def test_a_round_that_is_refused_ends_the_answer_with_an_error(bench: Benc
 
 @DIALECTS
 async def test_an_error_inside_a_later_turn_is_the_end_of_the_stream(bench: Bench, dialect: str) -> None:
-    from tests.unit.gateway_tools.conftest import make_call, ToolSelection
+    from tests.unit.gateway_tools.conftest import ToolSelection, make_call
 
     model = ScriptedModel(Say("Text. ", [("python__look_up", {})]), Say("Then", error=True))
     answer = await bench.loop(model).call(make_call(dialect, stream=True), ToolSelection(("*",), None, "k"))

@@ -26,20 +26,20 @@ class ModelEndpoint:
         self._floor = floor
         self._dialect: Dialect = dialect
         self._operation: Operation = operation
+        self._in_flight = metrics.IN_FLIGHT.labels(operation)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         exchange = Exchange(self._floor, scope, receive, send, self._dialect)
         visit = _Visit(self, exchange)
-        in_flight = metrics.IN_FLIGHT.labels(self._operation)
-        in_flight.inc()
+        self._in_flight.inc()
         try:
             if telemetry.enabled():
                 await self._traced(exchange, visit)
             else:
                 await exchange.run(visit.work)
         finally:
-            in_flight.dec()
+            self._in_flight.dec()
             self._tell(exchange, visit)
 
     async def _traced(self, exchange: Exchange, visit: "_Visit") -> None:
@@ -78,31 +78,41 @@ class ModelEndpoint:
         answered_by = answer.headers.get("x-tollway-model") if answer is not None else None
         seconds = clock.monotonic() - exchange.began
         outcome = exchange.outcome if exchange.outcome != "ok" or (exchange.status or 0) < 400 else "refused"
-        _count(self._operation, self._dialect, answered_by, outcome, ending)
-        if answered_by:
-            metrics.DURATION.labels(answered_by).observe(seconds)
-            if exchange.first_byte is not None:
-                metrics.FIRST_BYTE.labels(answered_by).observe(exchange.first_byte - exchange.began)
+        first_byte = None if exchange.first_byte is None else exchange.first_byte - exchange.began
+        self._count(answered_by, outcome, ending, seconds, first_byte)
+        line = {
+            "client_request_id": exchange.headers.get("x-request-id"),
+            "key_id": visit.key_id,
+            "requested_model": request.model if request else None,
+            "model": answered_by,
+            "stream": request.stream if request else None,
+            "attempts": ending.attempts if answer is not None else None,
+            "input_tokens": ending.usage.input_tokens if ending.usage else None,
+            "output_tokens": ending.usage.output_tokens if ending.usage else None,
+            "first_byte_ms": None if first_byte is None else round(first_byte * 1000, 1),
+        }
         log.info(
             "answered",
             request_id=exchange.request_id,
-            client_request_id=exchange.headers.get("x-request-id"),
             operation=self._operation,
             dialect=self._dialect,
-            key_id=visit.key_id,
-            requested_model=request.model if request else None,
-            model=answered_by,
-            stream=request.stream if request else None,
             status=exchange.status,
             outcome=outcome,
-            attempts=ending.attempts if answer is not None else 0,
-            input_tokens=ending.usage.input_tokens if ending.usage else None,
-            output_tokens=ending.usage.output_tokens if ending.usage else None,
-            first_byte_ms=None
-            if exchange.first_byte is None
-            else round((exchange.first_byte - exchange.began) * 1000, 1),
             ms=round(seconds * 1000, 1),
+            **{name: value for name, value in line.items() if value is not None},
         )
+
+    def _count(self, model: str | None, outcome: str, ending: Ending, seconds: float, first_byte: float | None) -> None:
+        told = metrics.told(self._operation, self._dialect, model, outcome)
+        told.requests.inc()
+        if model is None:
+            return
+        told.duration.observe(seconds)
+        if first_byte is not None:
+            told.first_byte.observe(first_byte)
+        if ending.usage is not None:
+            told.tokens_in.inc(ending.usage.input_tokens or 0)
+            told.tokens_out.inc(ending.usage.output_tokens or 0)
 
 
 class _Visit:
@@ -118,12 +128,3 @@ class _Visit:
     async def work(self, exchange: Exchange) -> None:
         """The exchange's work."""
         await self._endpoint.visit(exchange, self)
-
-
-def _count(operation: str, dialect: str, model: str | None, outcome: str, ending: Ending) -> None:
-    label = metrics.model_label(model)
-    metrics.REQUESTS.labels(operation, dialect, label, outcome).inc()
-    usage = ending.usage
-    if usage is not None and model:
-        metrics.TOKENS.labels(label, "input").inc(usage.input_tokens or 0)
-        metrics.TOKENS.labels(label, "output").inc(usage.output_tokens or 0)

@@ -36,6 +36,14 @@ class Identity:
     label: str | None
 
 
+NOBODY = Identity(session_id=None, user_id=None, function=None, anchor_id=None, tools=None, label=None)
+_NOTHING = (None,) * 5
+_HEADERS = frozenset({
+    "x-tollway-session", "x-tollway-user", "x-tollway-function", "x-tollway-anchor", "x-tollway-tools",
+    "x-claude-code-session-id",
+})  # fmt: skip
+
+
 def identify(
     headers: Mapping[str, str],
     *,
@@ -46,6 +54,9 @@ def identify(
     prompt_cache_key: bytes | None,
 ) -> Identity:
     """What body and headers say together; the body's word counts where both speak."""
+    told = (own, session_id, user_id, metadata, prompt_cache_key)
+    if told == _NOTHING and _HEADERS.isdisjoint(headers):
+        return NOBODY
     own = own or Own()
     tools = own.tools
     if tools is None and (listed := headers.get("x-tollway-tools")):

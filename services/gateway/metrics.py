@@ -1,5 +1,8 @@
 """What Prometheus is told of model calls: by model and outcome, never by user."""
 
+from functools import lru_cache
+from typing import NamedTuple
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -30,3 +33,26 @@ def model_label(model: str | None) -> str:
             return "other"
         _models.add(model)
     return model
+
+
+class Told(NamedTuple):
+    """The counters of one kind of answer, looked up once: finding them by label costs more than counting."""
+
+    requests: Counter
+    first_byte: Histogram
+    duration: Histogram
+    tokens_in: Counter
+    tokens_out: Counter
+
+
+@lru_cache(maxsize=4096)
+def told(operation: str, dialect: str, model: str | None, outcome: str) -> Told:
+    """The counters of an answer."""
+    label = model_label(model)
+    return Told(
+        REQUESTS.labels(operation, dialect, label, outcome),
+        FIRST_BYTE.labels(label),
+        DURATION.labels(label),
+        TOKENS.labels(label, "input"),
+        TOKENS.labels(label, "output"),
+    )

@@ -135,6 +135,7 @@ async def test_what_may_pass_is_tried_again(first):
         httpx2.Response(400, json={"error": {"message": "bad", "code": "invalid"}}),
         httpx2.Response(429, headers={"x-should-retry": "false"}, json={"error": {"message": "over budget"}}),
         httpx2.Response(429, headers={"retry-after": "3600"}),
+        httpx2.Response(302, headers={"location": "http://elsewhere/"}),
     ],
 )
 async def test_what_cannot_help_is_not_tried_again(first):
@@ -164,7 +165,8 @@ async def test_an_error_in_the_stream_is_raised():
         await answer.read()
 
 
-async def test_leaving_early_closes_the_connection():
+@pytest.mark.parametrize("read_first", [True, False])
+async def test_leaving_early_closes_the_connection(read_first):
     class Body(httpx2.AsyncByteStream):
         closed = False
 
@@ -179,7 +181,8 @@ async def test_leaving_early_closes_the_connection():
     body = Body()
     response = httpx2.Response(200, stream=body, headers={"content-type": "text/event-stream"})
     answer = await Provider(response).model().acall("hi")
-    await anext(answer)
+    if read_first:
+        await anext(answer)
     await answer.aclose()
     assert body.closed
     assert [chunk async for chunk in answer] == []

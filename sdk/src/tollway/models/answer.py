@@ -1,7 +1,8 @@
 """A model's answer while it arrives: iterate it for its pieces, then read the whole."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -32,9 +33,12 @@ class ModelAnswer:
     `thinking`, `tool_calls`, `finish_reason` and `usage` hold the whole. `aclose()` stops the model.
     """
 
-    def __init__(self, events: AsyncIterator[Mapping[str, Any]]) -> None:
+    def __init__(
+        self, events: AsyncIterator[Mapping[str, Any]], close: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._events = events
-        self._replay: list[Chunk] = []
+        self._close = close
+        self._replay: deque[Chunk] = deque()
         self._text: list[str] = []
         self._thoughts: list[str] = []
         self._calls: dict[int, _Call] = {}
@@ -65,7 +69,7 @@ class ModelAnswer:
 
     async def read(self) -> Self:
         """Waits for the whole answer; its pieces can still be iterated afterwards."""
-        self._replay = [chunk async for chunk in self]
+        self._replay = deque([chunk async for chunk in self])
         return self
 
     def __aiter__(self) -> Self:
@@ -73,7 +77,7 @@ class ModelAnswer:
 
     async def __anext__(self) -> Chunk:
         if self._replay:
-            return self._replay.pop(0)
+            return self._replay.popleft()
         while not self.done:
             try:
                 event = await anext(self._events)
@@ -89,9 +93,9 @@ class ModelAnswer:
     async def aclose(self) -> None:
         """Stops reading, which stops the model."""
         self.done = True
-        close = getattr(self._events, "aclose", None)
-        if close is not None:
-            await close()
+        # closing an iterator that was never started runs none of its code, so the connection is closed here
+        if self._close is not None:
+            await self._close()
 
     def _check_end(self) -> None:
         if self.finish_reason is None:

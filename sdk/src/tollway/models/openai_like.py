@@ -16,6 +16,7 @@ from tollway.settings import DEFAULT_URL, read_settings
 
 RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 LONGEST_RETRY_AFTER_SECONDS = 30.0
+LARGEST_EVENT = 64 << 20
 
 
 class OpenAILike:
@@ -65,8 +66,8 @@ class OpenAILike:
         body.setdefault("stream_options", {"include_usage": True})
         if tools:
             body["tools"] = list(tools)
-        events = self._events(await self._open(body))
-        answer = ModelAnswer(events)
+        response = await self._open(body)
+        answer = ModelAnswer(self._events(response), response.aclose)
         return answer if stream and not tools else await answer.read()
 
     async def aclose(self) -> None:
@@ -104,23 +105,23 @@ class OpenAILike:
         request = self._client.build_request("POST", url, json=body)
         try:
             response = await self._client.send(request, stream=True)
+            if response.is_success:
+                return response
+            try:
+                content = await response.aread()
+            finally:
+                await response.aclose()
         except httpx2.TransportError as error:
             msg = f"{url}: {error}"
             raise ServerUnreachableError(msg) from error
-        if response.status_code < 400:
-            return response
-        try:
-            content = await response.aread()
-        finally:
-            await response.aclose()
-        raise _RefusedAnswer(response.headers, server_error(response.status_code, content)) from None
+        raise _RefusedAnswer(response.headers, server_error(response.status_code, content))
 
     async def _events(self, response: httpx2.Response) -> AsyncIterator[Mapping[str, Any]]:
         try:
             if "text/event-stream" not in response.headers.get("content-type", ""):
                 yield _read(await response.aread())
                 return
-            async for event in httpx2.EventSource(response):
+            async for event in httpx2.EventSource(response, max_event_size=LARGEST_EVENT):
                 if event.data == "[DONE]":
                     return
                 if event.data:

@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from tests.fakes.usage_api import FakeUsage
 
 HERE = pathlib.Path(__file__).parent
+# Chromium cuts every transfer when any interface of the machine comes or goes, as beside containers that start.
+NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -37,7 +39,7 @@ class Visits:
         self._contexts: list[BrowserContext] = []
         self.complaints: list[str] = []
         self.addresses: list[str] = []
-        self.expected: list[str] = []
+        self.expected: list[str] = [NETWORK_CHANGED]
 
     def open(self, address: str, *, width: int = 1440, before: str = "", **options: Any) -> Page:
         settings = {
@@ -59,12 +61,14 @@ class Visits:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda request: self.addresses.append(request.url))
         page.goto(address)
+        if any(NETWORK_CHANGED in one for one in self.complaints):
+            page.reload()
         settle(page)
         return page
 
     def close(self) -> None:
-        for context in self._contexts:
-            context.close()
+        while self._contexts:
+            self._contexts.pop().close()
 
     def unexpected(self) -> list[str]:
         return [one for one in self.complaints if not any(re.search(known, one) for known in self.expected)]

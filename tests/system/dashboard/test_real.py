@@ -257,6 +257,7 @@ def test_the_usage_service_alone_shows_the_ledger_and_says_what_lives_elsewhere(
         page = visits.open(alone.page)
         expect(page.locator("[data-card=calls]")).to_be_visible()
         expect(page.locator("[data-panel=router]")).to_contain_text("This part lives on the gateway")
+        visits.close()
 
 
 def test_the_first_view_of_the_real_page_is_light(loaded, visits):

@@ -112,3 +112,18 @@ def test_a_reader_without_the_admin_token_is_told_what_is_missing(fake, visits):
     expect(page.locator("[data-panel=keys]")).to_contain_text("Keys need the admin token")
     page.goto(fake.page)
     expect(page.locator("[data-panel=router]")).to_contain_text("needs the admin token")
+
+
+def test_a_question_that_the_network_cut_is_asked_once_more(fake, visits):
+    visits.expected.append("net::ERR_FAILED")
+    page = visits.open(fake.page)
+    cut = []
+
+    def once(route):
+        cut.append(route.request.url)
+        route.abort() if len(cut) == 1 else route.continue_()
+
+    page.route("**/api/ai_usage/prices", once)
+    page.get_by_role("link", name="Prices", exact=True).click()
+    expect(page.get_by_role("rowheader", name="qwen-plus")).to_be_visible()
+    assert len(cut) == 2

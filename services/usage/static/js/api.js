@@ -60,21 +60,29 @@ async function refuse(response, path) {
   return new ApiError(response.status, explain(body, response.status), path);
 }
 
+const AGAIN_MS = 300;
+
+// A network that changes under a page cuts what is on its way: a question is asked once more, a deed never is.
+async function send(path, options) {
+  try {
+    return await fetch(addressOf(path), options);
+  } catch (error) {
+    if (options.method !== "GET" || error.name === "AbortError") throw error;
+  }
+  await new Promise((wake) => setTimeout(wake, AGAIN_MS));
+  return fetch(addressOf(path), options);
+}
+
 // The raw answer; throws ApiError for everything that is not a success. Status 0 means nobody answered.
 export async function open(path, { method = "GET", body, headers = {}, signal } = {}) {
   const all = { accept: "application/json", ...headers };
   if (token) all.authorization = `Bearer ${token}`;
   if (body !== undefined) all["content-type"] = "application/json";
+  const options = { method, headers: all, signal, cache: "no-store", credentials: "omit" };
+  if (body !== undefined) options.body = JSON.stringify(body);
   let response;
   try {
-    response = await fetch(addressOf(path), {
-      method,
-      headers: all,
-      body: body === undefined ? undefined : JSON.stringify(body),
-      signal,
-      cache: "no-store",
-      credentials: "omit",
-    });
+    response = await send(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, error.message, path);

@@ -154,7 +154,7 @@ class AsyncUsageQueries:
     async def dashboard(self) -> dict[str, Any]:
         return await self._client.send(ask.figures("dashboard"))
 
-    async def export_report(self, days: int = 7, format: ExportFormat = "json") -> ExportedReport:  # noqa: A002
+    async def export_report(self, days: int = 7, format: ExportFormat = "json") -> ExportedReport:  # noqa: A002 - the contract's own word
         return await self._client.send(ask.export_report(days, format))
 
     async def download_report(self, report: ExportedReport) -> bytes:
@@ -235,11 +235,11 @@ class AsyncReportJobs:
             await asyncio.sleep(every)
         return job
 
-    async def artifact(self, job: ReportJob, format: ReportFormat = "html") -> bytes:  # noqa: A002
+    async def artifact(self, job: ReportJob, format: ReportFormat = "html") -> bytes:  # noqa: A002 - the contract's own word
         """The content of one of the job's files."""
         return await self._client.send(ask.artifact(job.artifact(format)))
 
-    async def save(self, job: ReportJob, path: str | Path, format: ReportFormat = "html") -> Path:  # noqa: A002
+    async def save(self, job: ReportJob, path: str | Path, format: ReportFormat = "html") -> Path:  # noqa: A002 - the contract's own word
         """Writes one of the job's files and returns its path."""
         target = Path(path)
         content = await self.artifact(job, format)

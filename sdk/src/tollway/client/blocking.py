@@ -153,7 +153,7 @@ class UsageQueries:
     def dashboard(self) -> dict[str, Any]:
         return self._client.send(ask.figures("dashboard"))
 
-    def export_report(self, days: int = 7, format: ExportFormat = "json") -> ExportedReport:  # noqa: A002
+    def export_report(self, days: int = 7, format: ExportFormat = "json") -> ExportedReport:  # noqa: A002 - the contract's own word
         return self._client.send(ask.export_report(days, format))
 
     def download_report(self, report: ExportedReport) -> bytes:
@@ -233,11 +233,11 @@ class ReportJobs:
             time.sleep(every)
         return job
 
-    def artifact(self, job: ReportJob, format: ReportFormat = "html") -> bytes:  # noqa: A002
+    def artifact(self, job: ReportJob, format: ReportFormat = "html") -> bytes:  # noqa: A002 - the contract's own word
         """The content of one of the job's files."""
         return self._client.send(ask.artifact(job.artifact(format)))
 
-    def save(self, job: ReportJob, path: str | Path, format: ReportFormat = "html") -> Path:  # noqa: A002
+    def save(self, job: ReportJob, path: str | Path, format: ReportFormat = "html") -> Path:  # noqa: A002 - the contract's own word
         """Writes one of the job's files and returns its path."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)

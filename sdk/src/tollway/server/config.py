@@ -16,7 +16,7 @@ class APIPublisherConfig(BaseModel):
     api_description: str = Field("Auto-generated API...", description="may hold {agent_name} and {method_name}")
     timeout: float = Field(300, gt=0, description="seconds one answer may take")
     model_name: str = Field("AlphaData", description="the model's name in answers")
-    strict_openai: bool = Field(False, description="OpenAI's exact shapes instead of the typed contents")  # noqa: FBT003
+    strict_openai: bool = Field(default=False, description="OpenAI's exact shapes instead of the typed contents")
 
     @field_validator("path")
     @classmethod

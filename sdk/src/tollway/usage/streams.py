@@ -40,8 +40,8 @@ class _StandIn:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._original, name)
 
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:  # isinstance() shall say what it says of the original
+    @property  # type: ignore[misc]  # isinstance() shall say what it says of the original
+    def __class__(self) -> type:
         return type(self._original)
 
     def _end(self, error: BaseException | None = None, *, left: bool = False) -> None:

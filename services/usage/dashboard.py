@@ -1,6 +1,6 @@
 """Everything the first screen shows, in one answer: read from rollups alone, and kept until something new is booked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from shared.money import decimal_of
 _MOST_SERIES = 8
 _MOST_ROWS = 10
 _MOST_MOVERS = 8
+_MOST_COMPARED = 40
 _ALERTS = 20
 
 
@@ -164,18 +165,29 @@ async def _latency(connection: AsyncConnection, view: View, bucket: Any) -> dict
 
 async def _breakdowns(connection: AsyncConnection, view: View) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
+    scope, wanted = view.wanted.scope, view.wanted
+    whole = total((await rollups.by_name(connection, scope, wanted.dimension, view.span, wanted.total_names)).values())
     for dimension in (*DIMENSIONS, "key"):
         if not view.wanted.answers(dimension):
             found[dimension] = []
             continue
         names = view.wanted.names_of(dimension)
-        now = await rollups.by_name(connection, view.wanted.scope, dimension, view.span, names)
-        before = await rollups.by_name(connection, view.wanted.scope, dimension, view.before, names)
-        whole = total(now.values())
-        found[dimension] = [_row(name, sums, before, whole) for name, sums in summarise.dearest(now)]
-        gone = [(name, sums) for name, sums in before.items() if name not in now]
-        found[dimension] += [_row(name, NONE, before, whole) for name, _ in gone]
+        now = await rollups.dearest(connection, scope, dimension, view.span, _MOST_COMPARED, names)
+        once = await rollups.dearest(connection, scope, dimension, view.before, _MOST_COMPARED, names)
+        # Of names that were dear in one span only, the figure of the other one is asked for by name.
+        now |= await _named(connection, scope, dimension, view.span, once.keys() - now.keys())
+        once |= await _named(connection, scope, dimension, view.before, now.keys() - once.keys())
+        found[dimension] = [_row(name, sums, once, whole) for name, sums in summarise.dearest(now)]
+        found[dimension] += [_row(name, NONE, once, whole) for name in once if name not in now]
     return found
+
+
+async def _named(
+    connection: AsyncConnection, scope: str, dimension: str, span: Span, names: Set[str]
+) -> dict[str, Sums]:
+    if not names:
+        return {}
+    return await rollups.dearest(connection, scope, dimension, span, len(names), sorted(names))
 
 
 def _row(name: str, sums: Sums, before: Mapping[str, Sums], whole: Sums) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Any measure by any dimension over any range of days, beside the range before it."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal
@@ -24,6 +25,8 @@ By = Literal["none", "model", "function", "user", "key", "anchor", "provider"]
 MOST_ROWS = 200
 MOST_DAYS = 400
 _MOST_HOURS_DAYS = 14
+# A dimension of the rollups and the names to read in it, all of them if None.
+Place = tuple[str, list[str] | None]
 _LATENCY = {"latency_p95_ms": "duration", "ttft_p95_ms": "ttft"}
 
 
@@ -70,7 +73,8 @@ async def explore(
     if asked.measure in _LATENCY:
         series, whole = await _latency_series(connection, zone, wanted, asked, span, axis)
     else:
-        series, whole = await _series(connection, zone, wanted, asked, span, axis)
+        order = [name for name, _ in summarise.dearest(groups)]
+        series, whole = await _series(connection, zone, wanted, asked, span, axis, order)
     return {
         "measure": asked.measure,
         "by": asked.by,
@@ -98,7 +102,7 @@ def _answerable(wanted: Filter, asked: Exploration) -> None:
         raise Unprocessable("Latency is kept in total and by model.", param="by")
 
 
-def _place(wanted: Filter, asked: Exploration) -> tuple[str, list[str] | None]:
+def _place(wanted: Filter, asked: Exploration) -> Place:
     """The dimension to read and the names in it."""
     if asked.measure == "tool_calls":
         return "total", ["tool"]
@@ -114,24 +118,48 @@ async def _groups(connection: AsyncConnection, wanted: Filter, asked: Exploratio
 
 
 async def _cells(
-    connection: AsyncConnection, zone: Zone, wanted: Filter, asked: Exploration, span: Span
+    connection: AsyncConnection, zone: Zone, wanted: Filter, asked: Exploration, span: Span, place: Place
 ) -> chart.Cells:
-    dimension, names = _place(wanted, asked)
+    """The sums of every bucket and name of a place in the rollups."""
+    dimension, names = place
     if asked.bucket == "hour":
-        cells = await rollups.by_hour(connection, wanted.scope, dimension, span, names)
-    else:
-        cells = await rollups.by_day(connection, wanted.scope, dimension, span, zone, names)
-    return [(slot, "", sums) for slot, _, sums in cells] if asked.by == "none" else cells
+        return await rollups.by_hour(connection, wanted.scope, dimension, span, names)
+    return await rollups.by_day(connection, wanted.scope, dimension, span, zone, names)
 
 
 async def _series(
-    connection: AsyncConnection, zone: Zone, wanted: Filter, asked: Exploration, span: Span, axis: Axis
+    connection: AsyncConnection,
+    zone: Zone,
+    wanted: Filter,
+    asked: Exploration,
+    span: Span,
+    axis: Axis,
+    order: Sequence[str],
 ) -> tuple[list[dict[str, Any]], Any]:
-    rows = chart.rows_on(axis, await _cells(connection, zone, wanted, asked, span))
+    """The dearest names, and the rest as the whole without them: only what is shown is read by name."""
     figure = chart.FIGURES["calls" if asked.measure == "tool_calls" else asked.measure]
-    series = chart.stacked(rows, figure, asked.top)
-    everything = total(sums for row in rows.values() for sums in row)
-    return _named(series, asked), figure(everything)
+    whole = await _whole(connection, zone, wanted, asked, span, axis)
+    everything = figure(total(whole))
+    if asked.by == "none":
+        return [{"name": asked.measure, "values": [figure(sums) for sums in whole], "total": everything}], everything
+    names = list(order[: asked.top])
+    cells = await _cells(connection, zone, wanted, asked, span, (asked.by, names)) if names else []
+    rows = chart.rows_on(axis, cells)
+    series = chart.stacked(rows, figure, len(rows))
+    if len(order) > len(names):
+        rest = [sums.minus(total(column)) for sums, *column in zip(whole, *rows.values(), strict=True)]
+        series.append({"name": chart.OTHER, "values": [figure(sums) for sums in rest], "total": figure(total(rest))})
+    return series, everything
+
+
+async def _whole(
+    connection: AsyncConnection, zone: Zone, wanted: Filter, asked: Exploration, span: Span, axis: Axis
+) -> list[Sums]:
+    """The sums of every bucket, all names together."""
+    place = _place(wanted, dataclasses.replace(asked, by="none"))
+    cells = await _cells(connection, zone, wanted, asked, span, place)
+    rows = chart.rows_on(axis, [(slot, "", sums) for slot, _, sums in cells])
+    return rows.get("", [NONE] * len(axis.labels))
 
 
 async def _latency_series(
@@ -178,9 +206,8 @@ async def _previous(
     if asked.measure in _LATENCY:
         series, whole = await _latency_series(connection, zone, wanted, asked, before, axis)
         return {"labels": axis.labels, "values": series[0]["values"], "total": whole}
-    rows = chart.rows_on(axis, await _cells(connection, zone, wanted, asked, before))
     figure = chart.FIGURES["calls" if asked.measure == "tool_calls" else asked.measure]
-    columns = chart.across(rows.values()) if rows else [NONE] * len(axis.labels)
+    columns = await _whole(connection, zone, wanted, asked, before, axis)
     return {"labels": axis.labels, "values": [figure(sums) for sums in columns], "total": figure(total(columns))}
 
 
@@ -212,11 +239,3 @@ def _rows(
             }
         )
     return rows
-
-
-def _named(series: list[dict[str, Any]], asked: Exploration) -> list[dict[str, Any]]:
-    """A single line is named after what it shows."""
-    if asked.by == "none":
-        for line in series:
-            line["name"] = asked.measure
-    return series

@@ -12,6 +12,7 @@ from services.usage.sums import NONE, Sums
 from services.usage.zone import HOUR, Span, Zone, date_of, dates
 
 UNKNOWN = "unknown"
+MOST_NAMES = 1000
 DIMENSIONS = ("model", "function", "user", "key", "anchor", "provider")
 
 
@@ -64,8 +65,8 @@ async def session(connection: AsyncConnection, scope: str, session_id: str) -> d
 
 async def top_users(connection: AsyncConnection, scope: str, zone: Zone, at: float, *, days: int, limit: int) -> Any:
     """The users who cost most; calls of nobody in particular are no user's."""
-    found = await rollups.by_name(connection, scope, "user", zone.last_days(days, at))
-    rows = [{"user_id": name, **_short(sums)} for name, sums in dearest(found) if name]
+    found = await rollups.dearest(connection, scope, "user", zone.last_days(days, at), limit + 1)
+    rows = [{"user_id": name, **_short(sums)} for name, sums in found.items() if name]
     return {"period_days": days, "top_users": rows[:limit]}
 
 
@@ -88,8 +89,8 @@ async def daily_cost(connection: AsyncConnection, scope: str, zone: Zone, first:
 
 async def breakdown(connection: AsyncConnection, scope: str, by: str, span: Span) -> list[dict[str, Any]]:
     """Every name of a dimension, the dearest first; calls without one are under null."""
-    found = await rollups.by_name(connection, scope, by, span)
-    return [{"name": name or None, **_short(sums), "success_rate": sums.success_rate} for name, sums in dearest(found)]
+    found = await rollups.dearest(connection, scope, by, span, MOST_NAMES)
+    return [{"name": name or None, **_short(sums), "success_rate": sums.success_rate} for name, sums in found.items()]
 
 
 def dearest(found: Mapping[str, Sums]) -> list[tuple[str, Sums]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from operator import add
+from operator import add, sub
 from typing import Any, NamedTuple
 
 from shared.money import decimal_of
@@ -35,6 +35,10 @@ class Sums(NamedTuple):
     def plus(self, other: "Sums") -> "Sums":
         """Both together."""
         return Sums(*map(add, self, other))
+
+    def minus(self, other: "Sums") -> "Sums":
+        """What is left without the other."""
+        return Sums(*map(sub, self, other))
 
     @property
     def cost(self) -> Decimal:

@@ -12,6 +12,7 @@ from services.usage.zone import DAY, HOUR, Span, Zone
 
 # Weekday 0 is Monday; 1970-01-01 was a Thursday.
 _THURSDAY = 3
+_LISTED = ("calls", "ok", "tokens", "cost_nano")
 
 
 def pieces(span: Span) -> list[tuple[int, int, int]]:
@@ -37,6 +38,27 @@ async def by_name(
     inner = union_all(*parts).subquery()
     statement = select(inner.c.name, *(func.sum(inner.c[measure]) for measure in MEASURES)).group_by(inner.c.name)
     return {row[0]: Sums.of(row[1:]) for row in await connection.execute(statement)}
+
+
+async def dearest(
+    connection: AsyncConnection, scope: str, dimension: str, span: Span, limit: int, names: Sequence[str] | None = None
+) -> dict[str, Sums]:
+    """The names of a dimension that cost most in a span, in that order, with the figures that lists show."""
+    table = rollups.c
+    parts: list[Select[Any]] = []
+    for grain, start, end in pieces(span):
+        rows = _rows(scope, dimension, grain, Span(start, end), names)
+        parts.append(select(table.name, *(table[measure] for measure in _LISTED)).where(rows))
+    inner = union_all(*parts).subquery()
+    sums = {measure: func.sum(inner.c[measure]) for measure in _LISTED}
+    statement = (
+        select(inner.c.name, *sums.values())
+        .group_by(inner.c.name)
+        .order_by(sums["cost_nano"].desc(), sums["calls"].desc(), inner.c.name)
+        .limit(limit)
+    )
+    found = await connection.execute(statement)
+    return {row[0]: Sums(**{name: int(value) for name, value in zip(_LISTED, row[1:], strict=True)}) for row in found}
 
 
 async def by_hour(

@@ -64,9 +64,10 @@ class MemoryManager:
         else:
             self.add_message(result.as_message())
 
-    def add_message(self, message: Mapping[str, Any]) -> None:
-        """Remembers a message as it is."""
-        self._messages.append(dict(message))
+    def add_message(self, message: Any) -> None:
+        """Remembers a message as it is: a dictionary, or one of a request's `messages`."""
+        dump = getattr(message, "model_dump", None)
+        self._messages.append(dump(exclude_none=True) if callable(dump) else dict(message))
         self._forget_oldest()
 
     def build_history(self, max_messages: int | None = None) -> list[Message]:

@@ -7,7 +7,10 @@ import json
 import httpx2
 import pytest
 from tollway import ServerError, ServerUnreachableError
+from tollway.memory import MemoryManager
 from tollway.models import OpenAILike, openai_like
+from tollway.server import OpenAIRequest
+from tollway.tools import ToolRegistry
 
 
 def frame(delta=None, finish=None, **more):
@@ -35,6 +38,10 @@ CALLS = (
     frame({"tool_calls": [{"index": 0, "function": {"name": "look", "arguments": ' "x"}'}}]}),
     frame(finish="tool_calls"),
 )
+
+
+def lambda_free(x: int) -> int:
+    return x
 
 
 class Provider:
@@ -92,6 +99,17 @@ async def test_text_alone_is_a_question():
     provider = Provider(sse(*HELLO))
     assert (await (await provider.model().acall("hi")).read()).response == "Hello"
     assert provider.body["messages"] == [{"role": "user", "content": "hi"}]
+
+
+async def test_a_requests_own_messages_and_a_registry_can_be_handed_on():
+    request = OpenAIRequest(messages=[{"role": "user", "content": "hi", "name": "ann"}])
+    provider = Provider(sse(*HELLO))
+    await provider.model().acall(request.messages, tools=ToolRegistry(lambda_free))
+    assert provider.body["messages"] == [{"role": "user", "content": "hi", "name": "ann"}]
+    assert provider.body["tools"][0]["function"]["name"] == "lambda_free"
+    memory = MemoryManager()
+    memory.add_message(request.messages[0])
+    assert memory.messages == provider.body["messages"]
 
 
 async def test_with_tools_the_calls_are_known_on_return():

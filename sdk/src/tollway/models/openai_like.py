@@ -5,14 +5,16 @@ import contextlib
 import json
 import random
 import weakref
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, Self
 
 import httpx2
+from pydantic import BaseModel
 
 from tollway.errors import ServerError, ServerUnreachableError, TollwayError, server_error
 from tollway.models.answer import ModelAnswer
 from tollway.settings import DEFAULT_URL, read_settings
+from tollway.tools.define import Tool
 
 RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 LONGEST_RETRY_AFTER_SECONDS = 30.0
@@ -51,24 +53,26 @@ class OpenAILike:
 
     async def acall(
         self,
-        messages: Sequence[Mapping[str, Any]] | str,
-        tools: Sequence[Mapping[str, Any]] | None = None,
+        messages: Iterable[Any] | str,
+        tools: Iterable[Any] | None = None,
         *,
         stream: bool = True,
         **options: Any,
     ) -> ModelAnswer:
         """Asks the model. The answer streams, except with tools: then it is whole on return, `has_tool_calls` final.
 
+        Messages are dictionaries or a request's own `messages`; tools are dictionaries, `Tool`s or a registry;
         `options` (temperature, max_tokens, session_id, …) go into the request as they are.
         """
-        asked = [{"role": "user", "content": messages}] if isinstance(messages, str) else list(messages)
-        body = {"model": self.model_name, "messages": asked, **self.defaults, **options, "stream": True}
+        told = [{"role": "user", "content": messages}] if isinstance(messages, str) else map(_plain, messages)
+        offered = [each.schema if isinstance(each, Tool) else each for each in tools or ()]
+        body = {"model": self.model_name, "messages": list(told), **self.defaults, **options, "stream": True}
         body.setdefault("stream_options", {"include_usage": True})
-        if tools:
-            body["tools"] = list(tools)
+        if offered:
+            body["tools"] = offered
         response = await self._open(body)
         answer = ModelAnswer(self._events(response), response.aclose)
-        return answer if stream and not tools else await answer.read()
+        return answer if stream and not offered else await answer.read()
 
     async def aclose(self) -> None:
         """Closes the connections of this event loop."""
@@ -152,6 +156,10 @@ def _pause(error: TollwayError, attempt: int) -> float | None:
     with contextlib.suppress(ValueError):
         told = float(error.headers.get("retry-after", 0))
     return max(told, jittered) if told <= LONGEST_RETRY_AFTER_SECONDS else None
+
+
+def _plain(message: Any) -> Any:
+    return message.model_dump(exclude_none=True) if isinstance(message, BaseModel) else message
 
 
 def _read(data: str | bytes) -> Mapping[str, Any]:

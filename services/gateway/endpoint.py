@@ -3,7 +3,7 @@
 import structlog
 from opentelemetry.trace import SpanKind
 
-from services.gateway import metrics
+from services.gateway import metrics, prompt_cache
 from services.gateway.answer import Desk
 from services.gateway.exchange import Exchange, Floor
 from services.gateway.request import Admitted, ClientRequest, read_request
@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 # What of a request's head concerns the provider; hop by hop, keys and cookies never do.
 _TRAVELS = ("anthropic-", "openai-beta")
+_CACHE_OFF = {prompt_cache.HEADER: "off"}  # unless the cache itself says otherwise
 _SPANS = {"chat": "chat", "count_tokens": "count_tokens", "embeddings": "embeddings"}
 
 
@@ -31,6 +32,7 @@ class ModelEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         exchange = Exchange(self._floor, scope, receive, send, self._dialect)
+        exchange.added = _CACHE_OFF if self._operation == "chat" else {}
         visit = _Visit(self, exchange)
         self._in_flight.inc()
         try:

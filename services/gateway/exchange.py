@@ -67,6 +67,7 @@ class Exchange:
         self.first_byte: float | None = None
         self.status: int | None = None
         self.outcome = "ok"
+        self.added: Mapping[str, str] = {}
         self._floor = floor
         self._receive = receive
         self._send = send
@@ -141,7 +142,7 @@ class Exchange:
 
     async def _relay_stream(self, answer: Answer) -> None:
         if self.status is None:
-            await self._start(200, {**STREAM_HEADERS, **_without_ours(answer.headers)})
+            await self._start(200, {**STREAM_HEADERS, **self.added, **_without_ours(answer.headers)})
         send, time = self._send, clock.monotonic
         message: dict[str, Any] = {"type": "http.response.body", "body": b"", "more_body": True}
         async for chunk in answer.chunks:
@@ -158,7 +159,7 @@ class Exchange:
         body = await whole_body(answer)
         self.first_byte = clock.monotonic()
         if self.status is None:
-            await self.respond(answer.status, _without_ours(answer.headers), body)
+            await self.respond(answer.status, {**self.added, **_without_ours(answer.headers)}, body)
         else:
             self.outcome = "error"
             await self._end(refusal.event_from(body, answer.status, self.dialect, self.request_id))
@@ -236,7 +237,7 @@ class Exchange:
         if self._over:
             return
         if self.status is None:
-            await self._start(200, STREAM_HEADERS)
+            await self._start(200, {**STREAM_HEADERS, **self.added})
         await self._send({"type": "http.response.body", "body": self._ping, "more_body": True})
 
 
@@ -257,4 +258,4 @@ def dialect_of(scope: Scope) -> Dialect:
 
 
 def _without_ours(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in _OURS}
+    return {lower: value for name, value in headers.items() if (lower := name.lower()) not in _OURS}

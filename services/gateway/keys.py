@@ -57,9 +57,15 @@ class KeyRing:
         self._since = began - OVERLAP_SECONDS
         self.loaded.set()
 
+    async def check(self) -> None:
+        """Whether the keys are known; raises DatabaseUnavailable."""
+        if not self.loaded.is_set():
+            raise DatabaseUnavailable("the keys have not been read yet")
+
     async def run(self) -> None:
         """Look every second until cancelled; while the database is away the last copy counts."""
         away = False
+        await self._store.ready()
         while True:
             try:
                 await self.look()

@@ -29,6 +29,8 @@ LIFETIME_SECONDS = 30
 RENEW_SECONDS = 10
 IDLE_SECONDS = 172_800
 UNBOUNDED_OUTPUT_TOKENS = 4096  # reserved for a request that sets no bound itself
+USUAL_OUTPUT_TOKENS = 256  # of an unbounded request against a rate, which is soft where a budget is not
+UNKNOWN_OUTPUT_TOKENS = 1  # the least a request is admitted with while nothing is known of the model's answers
 NO_LIMIT = -1
 
 
@@ -78,6 +80,7 @@ class Limiter:
         """Take a place; raises RateLimited or BudgetExceeded."""
         now = clock.now()
         wanted, least = self._tokens(request)
+        unbounded = request.max_output_tokens is None
         day, month = self._spending.windows(now)
         price = self._spending.price_of(request.model) if key.budgeted else None
         reservation = new_id()
@@ -85,14 +88,14 @@ class Limiter:
             now,
             _limit(key.requests_per_minute),
             _limit(key.tokens_per_minute),
-            sum(wanted),
+            min(sum(wanted), wanted[0] + max(least[1], USUAL_OUTPUT_TOKENS)) if unbounded else sum(wanted),
             sum(least),
             day,
             _limit(key.budget_per_day),
             month,
             _limit(key.budget_per_month),
             price.cost(*wanted) if price else 0,
-            price.cost(*(wanted if request.max_output_tokens is not None else least)) if price else 0,
+            price.cost(*(least if unbounded else wanted)) if price else 0,
             reservation,
             now + LIFETIME_SECONDS,
             IDLE_SECONDS,
@@ -160,7 +163,7 @@ class Limiter:
         told = request.max_output_tokens
         most = told if told is not None else usual if usual is not None else UNBOUNDED_OUTPUT_TOKENS
         inputs = request.input_estimate
-        return (inputs, most), (inputs, min(most, usual or 1))
+        return (inputs, most), (inputs, min(most, usual if usual is not None else UNKNOWN_OUTPUT_TOKENS))
 
     async def _run(self, script: Script, key: Key, args: Args) -> tuple[Cache, list[int]]:
         try:

@@ -18,6 +18,10 @@ class KeyStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def ready(self) -> None:
+        """Wait until the table is there."""
+        await self._database.ready.wait()
+
     async def add(self, key: Key, secret_hash: str) -> None:
         """Store a new key."""
         values = _to_row(key) | {"id": key.id, "hash": secret_hash, "created_at": key.created_at}

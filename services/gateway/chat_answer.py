@@ -16,6 +16,7 @@ from shared.wire.usage import TokenUsage
 log = structlog.get_logger(__name__)
 
 MOST_WAITING = 32
+CANCELLED = "cancelled"
 BROKEN_OFF = "the answer broke off before its end"
 
 
@@ -25,6 +26,7 @@ class ChatEvents:
     def __init__(self) -> None:
         self.waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._number = 0
+        self._open_calls: list[str] = []
 
     def encoded(self, kind: str, data: dict[str, Any]) -> bytes:
         """One event."""
@@ -37,6 +39,7 @@ class ChatEvents:
 
     def tool_call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
         """The model calls a tool."""
+        self._open_calls.append(call_id)
         self.put("tool_call", {"tool_call_id": call_id, "tool_name": name, "arguments": arguments})
 
     def tool_chunk(self, call_id: str, content: str) -> None:
@@ -45,7 +48,16 @@ class ChatEvents:
 
     def tool_result(self, call_id: str, result: str) -> None:
         """A tool has answered."""
+        if call_id in self._open_calls:
+            self._open_calls.remove(call_id)
         self.put("tool_result", {"tool_call_id": call_id, "result": result})
+
+    def end(self, kind: str, data: dict[str, Any]) -> None:
+        """The last event; calls that were cut get their result first, so that no client shows them as running."""
+        for call_id in list(self._open_calls):
+            self.tool_result(call_id, CANCELLED)
+        self.put(kind, data)
+        self.waiting.put_nowait(None)
 
 
 class ChatAnswer:
@@ -116,14 +128,18 @@ class ChatAnswer:
             self.opened.set()
             await self._pass_on(answer)
         except TollwayError as error:
-            if self.opened.is_set():
-                self.fail(error)
-            self.failure = error
-        except Exception as error:
+            self._failed(error)
+        except Exception as error:  # the edge of a task: the client must get an end, the log the reason
             log.error("chat_failed", exc_info=error)
-            self.failure = Internal()
-            self.fail(self.failure)
-        self.opened.set()
+            self._failed(Internal())
+
+    def _failed(self, error: TollwayError) -> None:
+        """Before the answer began a failure is left for an HTTP status, after that it is the last event."""
+        if self.opened.is_set():
+            self._fail(error.message, error.error_code)
+        else:
+            self.failure, self._over = error, True
+            self.opened.set()
 
     async def _pass_on(self, answer: Answer) -> None:
         reader = SseReader()
@@ -173,15 +189,10 @@ class ChatAnswer:
         }
         self._end("complete", data)
 
-    def fail(self, error: TollwayError) -> None:
-        """The last event: what went wrong."""
-        self._fail(error.message, error.error_code)
-
     def _fail(self, message: str, code: str) -> None:
         self._end("error", {"error": message, "code": code})
 
     def _end(self, kind: str, data: dict[str, Any]) -> None:
         if not self._over:
             self._over = True
-            self._events.put(kind, data)
-            self._events.waiting.put_nowait(None)
+            self._events.end(kind, data)

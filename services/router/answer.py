@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 
+import structlog
+
+from services.router.errors import invalid_answer
 from services.router.exchange import Broken, HttpExchange
 from services.router.headers import EVENT_STREAM
 from services.router.relay import Relay
@@ -11,6 +14,8 @@ from services.router.watchdog import Watchdog
 from shared.messages.gateway import Ending, Spent
 from shared.tasks import Tasks
 from shared.translate.errors import UpstreamError, render_event, timed_out, unreachable
+
+log = structlog.get_logger(__name__)
 
 # After the reason for the end came, usage and the protocol's last event follow at once or never.
 _GRACE_SECONDS = 1.0
@@ -102,6 +107,10 @@ class StreamAnswer:
         except asyncio.CancelledError:
             self._leave(None)
             raise
+        except Exception:
+            # The edge to foreign data: what an odd frame breaks is this stream's failure, told and booked as one.
+            log.exception("frame_not_understood", request_id=self._attempt.call.request_id)
+            return self._break_off(invalid_answer("the provider's answer could not be understood"))
         raise StopAsyncIteration
 
     async def close(self, status: str = "aborted") -> None:

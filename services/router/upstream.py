@@ -82,9 +82,14 @@ class Attempt:
             raise self.fail(failed(broken.error).failure) from broken
         except AttemptFailed as refusal:
             raise self.fail(refusal.failure) from None
-        except BaseException:
+        except asyncio.CancelledError:
             self.leave()
             raise
+        except Exception as error:
+            # The edge to foreign data: what an odd answer breaks is this attempt's failure, not the client's 500.
+            log.exception("answer_not_understood", provider=self.provider.name, request_id=self.call.request_id)
+            not_understood = invalid_answer("the provider's answer could not be understood")
+            raise self.fail(failed(not_understood).failure) from error
 
     def succeed(self, bytes_out: int) -> None:
         """The answer is complete."""

@@ -202,3 +202,26 @@ async def test_an_anthropic_client_never_reads_zero_input(bench: Bench) -> None:
     body = json.loads(await read(await bench.ask("m", dialect="anthropic")))
     assert body["usage"]["input_tokens"] > 0
     assert body["usage"]["output_tokens"] > 0
+
+
+async def test_a_frame_that_breaks_the_reader_is_told_and_booked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.configure({"m": "o/slow-20"})
+    answer = await bench.ask("m", stream=True)
+    assert isinstance(answer, StreamAnswer)
+    await anext(aiter(answer.chunks))
+    monkeypatch.setattr(answer._relay._reader, "feed", lambda _: 1 / 0)
+    monkeypatch.setattr(answer._relay, "_burst", None)
+    rest = await read(answer)
+    assert b'"error"' in rest
+    assert [event.status for event in bench.spool.ended] == ["error"]
+
+
+async def test_an_answer_that_breaks_the_reader_is_a_failed_attempt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.configure({"m": ["o/ok", "a/ok"]})
+    provider = bench.part.router._inventory.fleet["o"]
+    monkeypatch.setattr(provider, "whole", lambda *_: 1 / 0)
+    answer = await bench.ask("m")
+    assert (answer.status, answer.headers["x-tollway-provider"]) == (200, "a")
+    assert [event.status for event in bench.spool.ended] == ["error", "ok"]

@@ -11,7 +11,7 @@ from shared.bus import Bus, Delivery
 from shared.errors import TollwayError
 
 log = structlog.get_logger(__name__)
-PAUSE_SECONDS = 1.0
+PAUSES_SECONDS = (0.5, 1.0, 2.0, *(5.0,) * 30)
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -50,16 +50,25 @@ class Consumer:
             await delivery.reject(requeue=False)
             return
         try:
-            await self._builder.run(offer.job_id)
-        except TollwayError as error:
-            # The database is away: the row could not be told, so the message must come again.
-            log.warning("report_offer_postponed", job=offer.job_id, error=error.error_code)
-            await asyncio.sleep(PAUSE_SECONDS)
-            await delivery.reject(requeue=True)
-            return
+            done = await self._run(offer.job_id)
         except Exception as error:
             # The consumer's edge: one bad job must not take the worker down with it.
             log.error("report_offer_failed", job=offer.job_id, exc_info=error)
             await delivery.reject(requeue=False)
             return
-        await delivery.ack()
+        if done:
+            await delivery.ack()
+        else:
+            await delivery.reject(requeue=True)
+
+    async def _run(self, job_id: str) -> bool:
+        """Build; while the database is away the row cannot be told, so wait for it instead of using up deliveries."""
+        for pause in PAUSES_SECONDS:
+            try:
+                await self._builder.run(job_id)
+            except TollwayError as error:
+                log.warning("report_build_waits", job=job_id, error=error.error_code)
+                await asyncio.sleep(pause)
+            else:
+                return True
+        return False

@@ -130,3 +130,11 @@ def read(body: Any) -> dict[str, Any]:
 def fingerprint(request: dict[str, Any]) -> str:
     """The same for the same request, however it was spelled."""
     return sha256(msgspec.json.encode(request, order="deterministic")).hexdigest()
+
+
+def schema() -> dict[str, Any]:
+    """The bodies as JSON Schema for the API's description, without references into a document of their own."""
+    token = TokenRequest.model_json_schema()
+    choice = token.pop("$defs")["InsightChoice"]
+    token["properties"]["insight"]["anyOf"] = [{"type": "boolean"}, choice]
+    return {"oneOf": [token, UsageRequest.model_json_schema()]}

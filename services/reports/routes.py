@@ -16,9 +16,11 @@ from services.reports.desk import Desk
 from services.reports.errors import BodyTooLarge, FieldInvalid
 from services.reports.job import STATUSES, Job, shown
 from services.reports.progress import follow, until_moved
+from services.reports.request import schema
 from shared.errors import BadRequest, TollwayError, UnsupportedEncoding
 
 router = APIRouter(prefix="/v1/reports")
+BODY = {"application/json": {"schema": schema()}}
 BODY_BYTES = 256 * 1024
 KEY_CHARACTERS = 255
 # The page brings its own policy; this one holds even for a browser that opens it as its origin.
@@ -42,7 +44,7 @@ def desk_of(request: Request) -> Desk:
     return desk
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, openapi_extra={"requestBody": {"required": True, "content": BODY}})
 async def create(request: Request) -> Response:
     """Queue a report. The same Idempotency-Key with the same body is the same job."""
     desk = desk_of(request)
@@ -74,7 +76,8 @@ async def listed(
     return Json({"object": "list", "data": [shown(job) for job in page], "next_cursor": following})
 
 
-@router.api_route("/{job_id}", methods=["GET", "HEAD"])
+@router.head("/{job_id}", include_in_schema=False)
+@router.get("/{job_id}")
 async def read(request: Request, job_id: str, wait: Annotated[float, Query(ge=0, le=60)] = 0) -> Response:
     """One job; `wait` holds the answer until it ends, so many seconds at most."""
     desk = desk_of(request)
@@ -103,7 +106,8 @@ async def events(request: Request, job_id: str) -> Response:
     return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
 
 
-@router.api_route("/{job_id}/artifact.{form}", methods=["GET", "HEAD"])
+@router.head("/{job_id}/artifact.{form}", include_in_schema=False)
+@router.get("/{job_id}/artifact.{form}")
 async def artifact(request: Request, job_id: str, form: str) -> Response:
     """A finished file; ranges and a strong ETag."""
     desk = desk_of(request)

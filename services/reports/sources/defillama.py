@@ -20,7 +20,7 @@ class Defillama:
 
     name = NAME
 
-    def __init__(self, asker: Asker, hosts: dict[str, str]) -> None:
+    def __init__(self, asker: Asker, hosts: dict[str, tuple[str, ...]]) -> None:
         self._ask = asker
         self._hosts = hosts
 
@@ -48,8 +48,18 @@ class Defillama:
             ["/prices/current", "/stablecoins", "/protocols"],
         )
 
+    async def _get(self, host: str, path: str, query: dict[str, Any] | None = None) -> Any:
+        """From the first layout of the host that knows the path."""
+        *others, last = self._hosts[host]
+        for base in others:
+            try:
+                return await self._ask.json(path, query, base)
+            except NotKnownError:
+                continue
+        return await self._ask.json(path, query, last)
+
     async def _price(self, key: str) -> dict[str, Any] | None:
-        answer = await self._ask.json(f"/prices/current/{key}", base_url=self._hosts["coins"])
+        answer = await self._get("coins", f"/prices/current/{key}")
         # Keys come back in the case they were asked in, but not from every mirror.
         coins = {str(name).lower(): coin for name, coin in mapping(mapping(answer).get("coins")).items()}
         coin = mapping(coins.get(key.lower()))
@@ -63,19 +73,18 @@ class Defillama:
         }
 
     async def _stablecoin(self, subject: Subject) -> dict[str, Any] | None:
-        base = self._hosts["stablecoins"]
-        answer = await self._ask.json("/stablecoins", {"includePrices": "true"}, base)
+        answer = await self._get("stablecoins", "/stablecoins", {"includePrices": "true"})
         row = _by_gecko_id(mapping(answer).get("peggedAssets"), subject.token)
         if row is None:
             return None
         try:
-            history = await self._ask.json("/stablecoincharts/all", {"stablecoin": str(row.get("id"))}, base)
+            history = await self._get("stablecoins", "/stablecoincharts/all", {"stablecoin": str(row.get("id"))})
         except SourceError:
             history = []
         return read_stablecoin(row, history)
 
     async def _protocol(self, subject: Subject) -> dict[str, Any] | None:
-        row = _by_gecko_id(await self._ask.json("/protocols", base_url=self._hosts["api"]), subject.token, 20_000)
+        row = _by_gecko_id(await self._get("api", "/protocols"), subject.token, 20_000)
         if row is None:
             return None
         slug = text(row.get("slug"), 80)
@@ -91,7 +100,7 @@ class Defillama:
             "excludeTotalDataChartBreakdown": "true",
         }
         try:
-            answer = await self._ask.json(f"/summary/fees/{slug}", query, self._hosts["api"])
+            answer = await self._get("api", f"/summary/fees/{slug}", query)
         except SourceError:
             return None
         return amount(mapping(answer).get("total30d"))

@@ -75,7 +75,7 @@ class Sources:
         try:
             source = self._make(name)
             if source is None:
-                return Finding(name, "skipped", reason="switched off")
+                return Finding(name, "skipped", reason=self._why_not(name))
             if not _covers(name, subject):
                 return Finding(name, "unknown", reason=f"does not cover {subject.chain.name}")
             async with asyncio.timeout(SOURCE_SECONDS):
@@ -97,6 +97,10 @@ class Sources:
             # Nothing answers there without a key, so there is nothing to ask.
             return None
         return BUILDERS[name](self._asker(name), base, key)
+
+    def _why_not(self, name: str) -> str:
+        setting = self._settings().get(name)
+        return "switched off" if setting is not None and not setting.enabled else "needs an API key"
 
     def _asker(self, name: str) -> Asker:
         pace = self._paces.get(name)
@@ -122,7 +126,10 @@ def _coingecko(asker: Asker, base: str, key: str) -> Source:
 def _defillama(asker: Asker, base: str, key: str) -> Source:
     asker.max_bytes = BIG_BODY_BYTES
     asker.timeout_seconds = 20.0
-    hosts = {name: f"{base}/{name}" for name in HOSTS} if base else HOSTS
+    # A paid or private host has the three as path prefixes, or all paths side by side.
+    hosts: dict[str, tuple[str, ...]] = {name: (host,) for name, host in HOSTS.items()}
+    if base:
+        hosts = {name: (f"{base}/{name}", base) for name in HOSTS}
     return Defillama(asker, hosts)
 
 
@@ -132,13 +139,13 @@ def _dexscreener(asker: Asker, base: str, key: str) -> Source:
 
 
 def _goplus(asker: Asker, base: str, key: str) -> Source:
-    asker.base_url = base or GOPLUS_URL
+    asker.base_url = base.removesuffix("/api/v1") or GOPLUS_URL
     asker.headers = {"authorization": key} if key else {}
     return Goplus(asker)
 
 
 def _honeypot(asker: Asker, base: str, key: str) -> Source:
-    asker.base_url = base or HONEYPOT_URL
+    asker.base_url = base.removesuffix("/v2") or HONEYPOT_URL
     asker.headers = {"x-api-key": key} if key else {}
     return Honeypot(asker)
 
@@ -150,7 +157,7 @@ def _ethplorer(asker: Asker, base: str, key: str) -> Source:
 
 
 def _etherscan(asker: Asker, base: str, key: str) -> Source:
-    asker.base_url = base or ETHERSCAN_URL
+    asker.base_url = base if base.endswith("/api") else f"{base}/v2/api" if base else ETHERSCAN_URL
     asker.secret_query = {"apikey": key}
     return Etherscan(asker)
 

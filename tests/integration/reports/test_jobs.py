@@ -278,6 +278,28 @@ async def test_a_renderer_that_dies_is_tried_again_and_the_stages_before_are_kep
         assert asked == ["analyse", "render", "render"]
 
 
+@pytest.mark.parametrize("deed", ["claim", "change", "keep", "finish"])
+async def test_a_database_that_goes_away_in_the_middle_does_not_lose_the_job(tmp_path, monkeypatch, deed):
+    from services.reports.store.work import WorkStore
+    from shared.errors import DatabaseUnavailable
+
+    monkeypatch.setattr("services.reports.build.RETRY_SECONDS", (0,))
+    monkeypatch.setattr("services.reports.consumers.PAUSES_SECONDS", (0.01,) * 20)
+    worked, left = getattr(WorkStore, deed), [3]
+
+    async def away(self, *arguments, **named):
+        if left[0]:
+            left[0] -= 1
+            raise DatabaseUnavailable
+        return await worked(self, *arguments, **named)
+
+    monkeypatch.setattr(WorkStore, deed, away)
+    async with service(tmp_path) as client:
+        ended = await client.ended((await client.post())["id"])
+        assert ended["status"] == "succeeded"
+        assert left == [0]
+
+
 async def test_an_unreadable_offer_goes_to_the_dead_letters(tmp_path, eventually):
     async with service(tmp_path) as client:
         await client.resources.bus.declare(*plan.QUEUES)

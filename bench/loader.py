@@ -176,24 +176,31 @@ async def _patient(connection: AsyncConnection) -> None:
 
 
 async def measure(ledger: Ledger, rounds: int) -> None:
-    """Every endpoint of the screens, warm; kept answers are dropped before each round."""
+    """Every endpoint of the screens: right after a booking, when nothing is kept, and asked again."""
     transport = httpx2.ASGITransport(app=usage.routes(ledger))
     async with httpx2.AsyncClient(transport=transport, base_url="http://usage") as client:
-        print(f"{'endpoint':50} {'p50 ms':>8} {'p95 ms':>8} {'kB':>7}")
+        print(f"{'endpoint':48} {'fresh p50':>10} {'fresh p95':>10} {'warm p95':>10} {'kB':>7}")
         for path in SCREEN:
-            times: list[float] = []
-            size = 0
-            for _ in range(rounds + 2):
-                ledger.live.touch()
-                started = time.perf_counter()
-                answer = await client.get(f"/api/ai_usage/{path}")
-                times.append(1000 * (time.perf_counter() - started))
-                size = len(answer.content)
-                answer.raise_for_status()
-            times = sorted(times[2:])
-            print(
-                f"{path:50} {times[len(times) // 2]:8.1f} {times[int(0.95 * (len(times) - 1))]:8.1f} {size / 1000:7.1f}"
-            )
+            fresh, size = await _times(ledger, client, path, rounds, touch=True)
+            warm, _ = await _times(ledger, client, path, rounds, touch=False)
+            half, most = fresh[len(fresh) // 2], int(0.95 * (rounds - 1))
+            print(f"{path:48} {half:8.1f}ms {fresh[most]:8.1f}ms {warm[most]:8.1f}ms {size / 1000:7.1f}")
+
+
+async def _times(
+    ledger: Ledger, client: httpx2.AsyncClient, path: str, rounds: int, *, touch: bool
+) -> tuple[list[float], int]:
+    times: list[float] = []
+    size = 0
+    for _ in range(rounds + 2):
+        if touch:
+            ledger.live.touch()
+        started = time.perf_counter()
+        answer = await client.get(f"/api/ai_usage/{path}")
+        times.append(1000 * (time.perf_counter() - started))
+        size = len(answer.content)
+        answer.raise_for_status()
+    return sorted(times[2:]), size
 
 
 async def main() -> None:

@@ -102,6 +102,7 @@ rollups = Table(
     Column("bucket", BigInteger, primary_key=True, autoincrement=False),
     Column("name", Text, primary_key=True),
     *(Column(measure, BigInteger, nullable=False, server_default="0") for measure in MEASURES),
+    Index("ix_usage_rollups_name", "scope", "dimension", "name", "grain", "bucket"),
 )
 
 # Histogram of durations: `step` counts eighths of doublings of a millisecond.

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from services.usage import dashboard as board
@@ -12,7 +13,7 @@ from services.usage import explore as exploring
 from services.usage import outlook, trust
 from services.usage.answer import Json, event_as_read
 from services.usage.question import DIMENSIONS, Filter, filter_of
-from services.usage.routes.edge import LedgerHere, ReaderHere
+from services.usage.routes.edge import LedgerHere, ReaderHere, kept
 from services.usage.store import events, rollups
 from services.usage.sums import NONE
 from shared import clock
@@ -50,11 +51,7 @@ async def dashboard(
     """Everything the first screen shows."""
     view = board.look(ledger, wanted, days, sees_all=reader.sees_all)
 
-    async def make() -> Any:
-        async with ledger.resources.database.read() as connection:
-            return await board.dashboard(connection, view)
-
-    return Json(await ledger.kept.get((wanted, days, reader.sees_all), ledger.live.number, make))
+    return await kept(ledger, (wanted, days, reader.sees_all), lambda connection: board.dashboard(connection, view))
 
 
 class Asked:
@@ -89,9 +86,11 @@ async def explore(
     _check_range(first, last)
     chosen = exploring.bucket_for(first, last, shape.bucket)
     asked = exploring.Exploration(measure, by, first, last, chosen, shape.compare, shape.top)
-    async with ledger.resources.database.read() as connection:
-        body = await exploring.explore(connection, ledger.zone, ledger.currency, wanted, asked, now)
-    return Json(body)
+
+    async def make(connection: AsyncConnection) -> Any:
+        return await exploring.explore(connection, ledger.zone, ledger.currency, wanted, asked, now)
+
+    return await kept(ledger, (wanted, asked), make)
 
 
 def _check_range(first: date, last: date) -> None:
@@ -171,15 +170,19 @@ async def timeline(
 @router.get("/forecast")
 async def forecast(ledger: LedgerHere, wanted: Wanted) -> Response:
     """The month's cost with its interval."""
-    async with ledger.resources.database.read() as connection:
-        return Json(await outlook.forecast(connection, ledger, wanted.scope))
+    return await kept(
+        ledger, ("forecast", wanted.scope), lambda connection: outlook.forecast(connection, ledger, wanted.scope)
+    )
 
 
 @router.get("/advice")
 async def advice(ledger: LedgerHere, wanted: Wanted) -> Response:
     """Ways to spend less; they overlap, so they are not added up."""
-    async with ledger.resources.database.read() as connection:
-        return Json({"advice": await outlook.advice(connection, ledger, wanted.scope), "currency": ledger.currency})
+
+    async def make(connection: AsyncConnection) -> Any:
+        return {"advice": await outlook.advice(connection, ledger, wanted.scope), "currency": ledger.currency}
+
+    return await kept(ledger, ("advice", wanted.scope), make)
 
 
 @router.get("/budgets")

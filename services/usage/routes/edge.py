@@ -1,9 +1,11 @@
 """What every route begins with: the ledger and the reader; and how failures are told."""
 
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -31,6 +33,17 @@ def client_of(request: Request) -> str | None:
 
 LedgerHere = Annotated[Ledger, Depends(ledger_of)]
 ReaderHere = Annotated[Reader, Depends(reader_of)]
+
+
+async def kept(ledger: Ledger, question: Hashable, make: Callable[[AsyncConnection], Awaitable[Any]]) -> Response:
+    """The answer to a question, worked out once for all who ask it until something new is booked."""
+
+    async def fresh() -> Any:
+        async with ledger.resources.database.read() as connection:
+            return await make(connection)
+
+    return Json(await ledger.kept.get(question, ledger.live.number, fresh))
+
 
 _KINDS = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 503: "server_error"}
 

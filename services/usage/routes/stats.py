@@ -1,14 +1,15 @@
 """The seed's statistics."""
 
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.responses import Response
 
 from services.usage import summarise
 from services.usage.answer import Json
-from services.usage.routes.edge import LedgerHere, ReaderHere
+from services.usage.routes.edge import LedgerHere, ReaderHere, kept
 from services.usage.zone import HOUR, Span
 from shared import clock
 
@@ -81,9 +82,11 @@ async def top_users(
     days: Annotated[int, Query(ge=1, le=90)] = 7,
 ) -> Response:
     """The users who cost most."""
-    async with ledger.resources.database.read() as connection:
-        body = await summarise.top_users(connection, reader.scope, ledger.zone, clock.now(), days=days, limit=limit)
-    return Json(body)
+
+    async def make(connection: AsyncConnection) -> Any:
+        return await summarise.top_users(connection, reader.scope, ledger.zone, clock.now(), days=days, limit=limit)
+
+    return await kept(ledger, ("top_users", reader.scope, days, limit), make)
 
 
 @router.get("/cost_trend")
@@ -101,6 +104,9 @@ async def breakdown(
 ) -> Response:
     """Every name of one dimension, the dearest first."""
     span = ledger.zone.last_days(days, clock.now())
-    async with ledger.resources.database.read() as connection:
+
+    async def make(connection: AsyncConnection) -> Any:
         data = await summarise.breakdown(connection, reader.scope, by, span)
-    return Json({"by": by, "period_days": days, "data": data})
+        return {"by": by, "period_days": days, "data": data}
+
+    return await kept(ledger, ("breakdown", reader.scope, by, days), make)

@@ -41,7 +41,8 @@ class WholeVoice:
 
     def body(self, finish: str | None, kept: Collection[str], limit: str | None) -> bytes:
         """The whole answer: one message, one reason for the end, usage of all turns."""
-        if len(self._turns) == 1 and limit is None and finish == self._finish:
+        all_kept = len(kept) == len(self._dialect.calls_of(self._turns[-1]))
+        if len(self._turns) == 1 and all_kept and limit is None and finish == self._finish:
             return self._body
         answer = dict(self._answer)
         seen = self._dialect.seen_by_client(self._turns, kept)

@@ -229,6 +229,22 @@ async def test_a_turn_with_both_kinds_runs_ours_hands_out_theirs_and_resumes_in_
     assert bench.handlers.ran == ["second 0", "look_up 2"]
 
 
+@DIALECTS
+@STREAMS
+async def test_a_call_of_ours_never_reaches_the_client_even_in_a_first_turn(
+    bench: Bench, dialect: str, stream: bool
+) -> None:
+    tools = [client_tool(dialect, "mine")]
+    model = ScriptedModel(Say("", [("mine", {"q": "1"}), ("python__look_up", {"q": "2"})]))
+    _, body = await bench.ask(model, dialect, stream=stream, tools=tools)
+    assert calls_of(dialect, body) == ["mine"]
+    cut = ScriptedModel(
+        Say("Half", [("python__look_up", {})], finish="length" if dialect == "openai" else "max_tokens")
+    )
+    _, body = await bench.ask(cut, dialect, stream=stream, tools=tools)
+    assert calls_of(dialect, body) == []
+
+
 async def test_a_mixed_turn_is_put_together_without_asking_for_tools_again_and_not_for_another_key(
     bench: Bench,
 ) -> None:

@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 MIGRATION_LOCK = 0x746F_6C6C  # one number for all of Tollway: services migrate one after another
 RETRY_SECONDS = 1.0
+# Classes of SQLSTATE: lost connections, deadlocks, too few resources, a server that starts or stops.
+AWAY_STATES = ("08", "40", "53", "57")
 
 
 @dataclass(frozen=True)
@@ -100,10 +102,10 @@ class Database:
                     await connection.execute(text("BEGIN IMMEDIATE"))
                 async with _committed(connection):
                     yield connection
-        except (OSError, OperationalError, PoolTimeout) as error:
+        except (OSError, PoolTimeout) as error:
             raise DatabaseUnavailable from error
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if _is_away(error):
                 raise DatabaseUnavailable from error
             raise
 
@@ -144,6 +146,15 @@ class Database:
             finally:
                 await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
                 await connection.commit()
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Whether the failure says that trying again later may help, and nothing about the statement."""
+    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        return True
+    cause = error.orig.__cause__ if error.orig is not None else None
+    state = getattr(error.orig, "sqlstate", None) or getattr(cause, "sqlstate", None) or ""
+    return str(state)[:2] in AWAY_STATES
 
 
 @asynccontextmanager

@@ -70,8 +70,12 @@ class FakeUsage:
     def push(self, cost: float) -> None:
         """One live message: today's spend is now `cost`."""
         self._sequence += 1
+        for one in self._live:
+            one.put(self._message(cost))
+
+    def _message(self, cost: float) -> dict[str, Any]:
         today = {"calls": 10, "tokens": 100, "cost": cost}
-        message = {
+        return {
             "type": "stats",
             "generated_at": usage_data.NOW,
             "trust": usage_data.trust(),
@@ -80,8 +84,6 @@ class FakeUsage:
             "events": [],
             "sequence": self._sequence,
         }
-        for one in self._live:
-            one.put(message)
 
     def listening(self) -> int:
         return len(self._live)
@@ -189,6 +191,7 @@ class FakeUsage:
             self.last_event_ids.append(last_event_id)
         mine: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self._live.append(mine)
+        mine.put(self._message(usage_data.dashboard(7)["cards"]["spend_today"]["value"]))
         try:
             while (message := mine.get()) is not None:
                 yield message

@@ -51,3 +51,22 @@ def test_a_job_in_progress_is_followed_to_its_end(fake, visits):
     page = visits.open(f"{fake.page}#/reports")
     expect(page.locator("[data-job=job_02]")).to_have_attribute("data-status", "succeeded")
     expect(page.locator("[data-job=job_02]").get_by_role("button", name="Download HTML")).to_be_visible()
+
+
+def test_an_open_session_follows_what_is_booked(fake, visits):
+    page = visits.open(f"{fake.page}#/session?id=sess-7f3a")
+    listening(fake, page)
+    asked = len([one for one in fake.asked if "/timeline" in one])
+    fake.push(1.0)
+    for _ in range(400):
+        if len([one for one in fake.asked if "/timeline" in one]) > asked:
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("the timeline was not asked for again")
+
+
+def test_the_first_view_asks_for_its_numbers_once(fake, visits):
+    page = visits.open(fake.page)
+    listening(fake, page)
+    page.wait_for_selector("[data-panel=latency] [data-drawn=yes]")
+    assert len([one for one in fake.asked if "/dashboard?" in one]) == 1

@@ -18,6 +18,7 @@ const REFRESH_MS = 8000;
 export function mount(main, { who, values }) {
   let place = values;
   let parts = null;
+  let bare = false;
   const days = () => Number(place.get("days")) || 7;
   const filters = filterBar();
   const period = h("div", {});
@@ -38,7 +39,8 @@ export function mount(main, { who, values }) {
       return data;
     },
     show(data, room, first) {
-      if (data.empty) {
+      bare = data.empty;
+      if (bare) {
         disposeParts();
         fill(room, firstSteps(signedIn()));
         return;
@@ -58,8 +60,8 @@ export function mount(main, { who, values }) {
   const quick = paced(() => load.run({ quiet: true }), 300);
   const unlisten = listen((message) => {
     if (message.type !== "stats") return;
-    if (!parts) quick.poke();
-    else {
+    if (bare) quick.poke();
+    if (parts) {
       if (!Object.keys(filtersOf(place)).length) for (const part of parts) part.live?.(message);
       refresh.poke();
     }

@@ -4,10 +4,12 @@ import { fill, h } from "../dom.js";
 import { panel } from "../figure.js";
 import { clockOf, count, grouped, momentOf, money, unitText } from "../format.js";
 import { t } from "../i18n.js";
-import { loader } from "../load.js";
+import { listen } from "../live.js";
+import { loader, paced } from "../load.js";
 import { changed, go, linkTo } from "../place.js";
 import { saveCsv, table } from "../table.js";
 
+const REFRESH_MS = 3000;
 const COLUMNS = [
   "time",
   "offset_ms",
@@ -202,11 +204,21 @@ export function mount(main, { values }) {
           : sessionsPanel(data),
       ),
   });
+  // An open session may still be going on: its timeline follows.
+  const refresh = paced(() => load.run({ quiet: true }), REFRESH_MS);
+  const unlisten = listen(() => place.get("id") && refresh.poke());
   const update = (next) => {
     place = next;
     fill(find, finder(place.get("id") || ""));
     load.run();
   };
   update(values);
-  return { update, dispose: load.dispose };
+  return {
+    update,
+    dispose() {
+      unlisten();
+      refresh.dispose();
+      load.dispose();
+    },
+  };
 }

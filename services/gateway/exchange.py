@@ -186,6 +186,11 @@ class Exchange:
             self._cut = why
             self._task.cancel()
 
+    @property
+    def over(self) -> bool:
+        """Whether the response is complete."""
+        return self._over
+
     def passed(self, message: Mapping[str, Any]) -> None:
         """Note what somebody else sends to the client in this exchange."""
         if message["type"] == "http.response.start":

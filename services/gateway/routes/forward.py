@@ -125,8 +125,9 @@ class _Outgoing:
         self._exchange.passed(message)
 
     async def end(self) -> None:
-        """End a live stream properly."""
-        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        """End a live stream properly, unless its own service did so."""
+        if not self._exchange.over:
+            await self({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _wait(event: asyncio.Event) -> None:

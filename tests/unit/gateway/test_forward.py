@@ -1,0 +1,48 @@
+"""Forwarded live streams end when the process drains, whoever ends them first."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from services.gateway.routes.forward import USAGE, Forwarder, Peers
+from tests.fakes.gateway import ADMIN, Gateway, Visit
+
+
+class Live:
+    """A service with a stream that has no end of its own."""
+
+    def __init__(self, *, ends_by_itself: bool) -> None:
+        self._ends = ends_by_itself
+
+    async def get_json(self, path: str) -> Any:
+        raise NotImplementedError(path)
+
+    async def forward(self, scope: Any, headers: Any, body: bytes, send: Any) -> None:
+        head = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        await send({"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True})
+        try:
+            await asyncio.Event().wait()
+        finally:
+            if self._ends:
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+@pytest.mark.parametrize("ends_by_itself", [True, False])
+async def test_a_live_stream_ends_once_when_the_process_drains(gateway: Gateway, ends_by_itself: bool) -> None:
+    edge = gateway.part.http
+    live = Live(ends_by_itself=ends_by_itself)
+    forwarder = Forwarder(
+        doorkeeper=edge._forwarder._doorkeeper,
+        floor=edge._floor,
+        peers=Peers(usage=live, reports=None),
+        lifecycle=gateway.resources.lifecycle,
+    )
+    app = forwarder.find(USAGE + "/live")
+    visit = Visit(app, "GET", USAGE + "/live", {"authorization": f"Bearer {ADMIN}"}, b"")
+    await visit.until(lambda response: bool(response.body))
+    gateway.resources.lifecycle.draining.set()
+    answer = await visit.done(2)
+    assert answer.complete
+    assert answer.body == b"data: 1\n\n"

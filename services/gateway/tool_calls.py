@@ -24,6 +24,7 @@ from shared.wire.tool_call import ToolCall, arguments_object
 log = structlog.get_logger(__name__)
 
 TOOL_CALLS = Counter("tollway_tool_calls", "Tool calls of models by how they ended", ["server", "status"])
+MOST_ARGUMENTS = 262_144
 REPEATED = "you made this very call before and were given its result; use that, or answer without it"
 _RETRYABLE = frozenset({"timeout", "no_worker", "server_down", "delivery_limit"})
 
@@ -124,7 +125,10 @@ class CallRunner:
         booked = self._book_start(spec)
         status, error, outcome = "aborted", "cancelled", None
         try:
-            outcome = await self._answered(spec, arguments, earlier, call.id, tell)
+            if len(call.arguments) > MOST_ARGUMENTS:
+                outcome = _refused("invalid_arguments", f"the arguments are longer than {MOST_ARGUMENTS} characters")
+            else:
+                outcome = await self._answered(spec, arguments, earlier, call.id, tell)
             status, error = outcome.status, "" if outcome.status == "ok" else outcome.text
             return outcome
         finally:

@@ -86,6 +86,11 @@ class Runner:
                 speaker.event(kind, "the call was not started", code=None if kind == "cancelled" else "timeout")
             )
             return
+        if (running := self._running.get(run.call_id)) is not None:
+            # The broker lost sight of us and delivered again what still runs here: one outcome is enough.
+            await asyncio.wait({running})
+            await delivery.ack()
+            return
         early = not self._is_idempotent(run.tool)
         if early:
             may_start = await self._claim(run, delivery.delivery_count)

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from shared import clock
 from shared.bus import Bus, Message
 from shared.messages.envelope import encode
 from shared.messages.tools import RunTool, ToolEvent
@@ -51,6 +52,8 @@ class Speaker:
         if self._flushing is not None:
             await self._flushing
         await self._flush()
+        if not self._bus.connected:  # an outcome is worth waiting for: the caller's address outlives a reconnect
+            await self._bus.wait_connected(max(0.0, self.run.deadline - clock.now()))
         await self._send(event)
 
     def event(self, kind: str, content: str = "", *, code: str | None = None) -> ToolEvent:

@@ -164,6 +164,26 @@ async def test_an_idempotent_call_is_run_again_with_a_higher_attempt() -> None:
     assert [event.attempt for event in worker.events if event.final] == [1, 2]
 
 
+async def test_a_call_delivered_again_while_it_still_runs_here_is_not_run_beside_itself() -> None:
+    started, release = asyncio.Event(), asyncio.Event()
+
+    async def waits(arguments: dict[str, Any], context: Context) -> Outcome:
+        started.set()
+        await release.wait()
+        return Outcome("done")
+
+    source = OneTool(waits, idempotent=True)
+    worker = Worker(source)
+    first = asyncio.ensure_future(worker.handle(a_call()))
+    await asyncio.wait_for(started.wait(), 1)
+    second = asyncio.ensure_future(worker.handle(a_call(), delivery_count=2))
+    await asyncio.sleep(0)
+    release.set()
+    assert [(await first).fate, (await second).fate] == [["ack"], ["ack"]]
+    assert source.runs == 1
+    assert [event.kind for event in worker.events] == ["started", "result"]
+
+
 async def test_a_call_cancelled_in_the_queue_never_starts() -> None:
     source = OneTool(answer)
     worker = Worker(source)

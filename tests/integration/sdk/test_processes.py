@@ -50,6 +50,7 @@ def start(code, *arguments, **environment):
     )
 
 
+@pytest.mark.slow
 def test_four_processes_of_ten_thousand_records_leave_forty_thousand(records):
     began = time.monotonic()
     writers = [start(WRITE, name, 10_000) for name in "abcd"]

@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import httpx2
+import pytest
 from tollway.agent import BaseAgent
 from tollway.server import APIPublisherConfig, OpenAIRequest, publish_agent_api
 
@@ -58,6 +59,7 @@ async def round_of(http, turn):
     await asyncio.gather(*(converse(http, number, turn) for number in range(1000)))
 
 
+@pytest.mark.slow
 async def test_a_thousand_concurrent_sessions_leak_nothing_and_memory_stays_flat():
     app = publish_agent_api(Rememberer(), "run", APIPublisherConfig(max_memory_items=1000))
     pool = app.state.memory_pool

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "sdk" / "examples").glob("*.py"))
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed"),
     pytest.mark.timeout(300),
 ]

@@ -122,8 +122,11 @@ class Book:
             await ledger.see_sequences(connection, _numbers(ended), round(now * _MICRO))
             await ledger.set_aside(connection, [*poison, *bad], round(now * _MICRO))
             await self._alerts.decide(connection, fresh, now)
+            lags = _lags(ended, clock.now())
             if fresh:
-                await self._remember(connection, fresh, now)
+                await self._remember(connection, fresh, max(lags, default=0.0), now)
+        for lag in lags:
+            metrics.LAG.observe(lag)
         metrics.BATCH_SECONDS.observe(clock.monotonic() - started)
         return Booked(fresh, fresh_ids, len(ended) - len(bad) - len(fresh), len(poison) + len(bad))
 
@@ -141,20 +144,24 @@ class Book:
                 found.setdefault(event.event_id, event)
         return [found[event_id] for event_id in sorted(found)], bad
 
-    async def _remember(self, connection: AsyncConnection, fresh: Sequence[Event], now: float) -> None:
+    async def _remember(self, connection: AsyncConnection, fresh: Sequence[Event], lag: float, now: float) -> None:
         """Keep when and what was booked last: freshness is told from it by every replica."""
         last = await ledger.read_state(connection, BOOKED) or {"events": 0, "last_event_us": 0}
-        newest = max(event.at_us + round((event.duration_ms or 0) * 1000) for event in fresh)
         await ledger.write_state(
             connection,
             BOOKED,
             {
                 "events": last["events"] + len(fresh),
                 "at_us": round(now * _MICRO),
-                "lag_seconds": max(0.0, round(clock.now() - newest / _MICRO, 3)),
+                "lag_seconds": round(lag, 3),
                 "last_event_us": max(last["last_event_us"], max(event.at_us for event in fresh)),
             },
         )
+
+
+def _lags(ended: Sequence[AttemptEnded], now: float) -> list[float]:
+    """Seconds from the end of each attempt until now; records of callers have no such thing."""
+    return [max(0.0, now - item.timestamp - (item.duration_ms or 0) / 1000) for item in ended if item.producer]
 
 
 def _numbers(ended: Sequence[AttemptEnded]) -> dict[str, list[int]]:

@@ -36,6 +36,8 @@ async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict
     metrics.GAPS.set(gaps)
     metrics.SPOOL.set(waiting)
     metrics.SPOOL_AGE.set(max(0.0, now - spool.oldest_waiting) if waiting and spool.oldest_waiting else 0)
+    quarantined = await events.quarantine_size(connection)
+    metrics.QUARANTINE.set(quarantined)
     return {
         "freshness_seconds": booked.get("lag_seconds") if not lag else max(lag, booked.get("lag_seconds") or 0),
         "lag_seconds": lag,
@@ -44,7 +46,7 @@ async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict
         "spool_events": waiting,
         "gaps": gaps,
         "unpriced": calls.get("model", NONE).unpriced,
-        "quarantined": await events.quarantine_size(connection),
+        "quarantined": quarantined,
         "drift_events": proof.get("drift_events", 0),
         "drift_checked_at": proof.get("checked_at"),
         "last_event_at": _iso(ledger, booked.get("last_event_us")),
@@ -67,6 +69,7 @@ async def health(connection: AsyncConnection, ledger: Ledger, scope: str, *, see
         "status": "ok" if calm and strip["lag_seconds"] < 60 else "degraded",
         **strip,
         "freshness": strip["freshness_seconds"],
+        "events": strip["events_total"],
         "lag": strip["lag_events"],
     }
     if sees_all:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from services.usage import anomalies, outlook
+from services.usage import anomalies, outlook, trust
 from services.usage.ledger import Ledger
 from services.usage.proof import nightly
 from services.usage.store import events as store
@@ -50,6 +50,7 @@ class Upkeep:
         async with self._database.read() as connection:
             await outlook.budgets(connection, self._ledger)
             await outlook.forecast(connection, self._ledger, "")
+            await trust.trust(connection, self._ledger, "")
 
     async def _partitions_once(self) -> None:
         now = clock.now()

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.usage import app as usage
 from services.usage.ledger import Ledger
@@ -112,6 +112,8 @@ async def fill(ledger: Ledger, count: int, days: int) -> None:
     start = end - days * DAY
     async with database.begin() as connection:
         await store.ensure_partitions(connection, start - DAY, end + 4 * store.WEEK)
+    # An engine of its own: the service's has a deadline on every statement.
+    engine = create_async_engine(database.engine.url)
     step_us = days * DAY * 1_000_000 // count
     for low in range(0, count, CHUNK):
         values = {
@@ -121,24 +123,25 @@ async def fill(ledger: Ledger, count: int, days: int) -> None:
             "start_us": start * 1_000_000,
             "step_us": step_us,
         }
-        await _step(database, f"events to {values['high'] + 1}", EVENTS, values)
+        await _step(engine, f"events to {values['high'] + 1}", EVENTS, values)
     for day in range(start // DAY, end // DAY + 1):
         bounds = {"start_us": day * DAY * 1_000_000, "end_us": (day + 1) * DAY * 1_000_000}
-        await _step(database, f"hours of day {day}", _hours(keyed=False), bounds)
-        await _step(database, f"hours of day {day} by key", _hours(keyed=True), bounds)
-    await _step(database, "days", DAYS, {})
+        await _step(engine, f"hours of day {day}", _hours(keyed=False), bounds)
+        await _step(engine, f"hours of day {day} by key", _hours(keyed=True), bounds)
+    await _step(engine, "days", DAYS, {})
     for statement in SESSIONS:
-        await _step(database, "sessions", statement, {})
+        await _step(engine, "sessions", statement, {})
     for measure, column in (("duration", "duration_ms"), ("ttft", "ttft_ms")):
         for grain in (3600, 86_400):
             statement = LATENCY.format(measure=measure, grain=grain, step=_STEP.format(column=column))
-            await _step(database, f"{measure} by {grain} s", statement, {})
+            await _step(engine, f"{measure} by {grain} s", statement, {})
     state = f'{{"events": {count}, "at_us": {end}000000, "lag_seconds": 0, "last_event_us": {end}000000}}'
     statement = "INSERT INTO usage_state VALUES ('booked', :state) ON CONFLICT (name) DO UPDATE SET value = :state"
-    await _step(database, "state", statement, {"state": state})
-    async with database.engine.connect() as connection:
+    await _step(engine, "state", statement, {"state": state})
+    async with engine.connect() as connection:
         raw = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await raw.execute(text("VACUUM ANALYZE"))
+    await engine.dispose()
 
 
 def _hours(*, keyed: bool) -> str:
@@ -162,17 +165,13 @@ def _hours(*, keyed: bool) -> str:
     )
 
 
-async def _step(database: Database, name: str, statement: str, values: dict[str, Any]) -> None:
+async def _step(engine: AsyncEngine, name: str, statement: str, values: dict[str, Any]) -> None:
     started = time.perf_counter()
-    async with database.begin() as connection:
-        await _patient(connection)
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
         await connection.exec_driver_sql("SET LOCAL work_mem = '256MB'")
         await connection.execute(text(statement), values)
     print(f"{name}: {time.perf_counter() - started:.1f} s", flush=True)
-
-
-async def _patient(connection: AsyncConnection) -> None:
-    await connection.exec_driver_sql("SET LOCAL synchronous_commit = off")
 
 
 async def measure(ledger: Ledger, rounds: int) -> None:

@@ -127,3 +127,13 @@ def test_a_question_that_the_network_cut_is_asked_once_more(fake, visits):
     page.get_by_role("link", name="Prices", exact=True).click()
     expect(page.get_by_role("rowheader", name="qwen-plus")).to_be_visible()
     assert len(cut) == 2
+
+
+def test_when_the_service_is_back_the_page_recovers_by_itself(fake, visits):
+    visits.expected.append(REFUSED)
+    fake.failing["/api/ai_usage/prices"] = 503
+    page = visits.open(f"{fake.page}#/prices")
+    expect(page.get_by_role("alert")).to_contain_text("asked to fail")
+    fake.failing.clear()
+    fake.hang_up()
+    expect(page.get_by_role("rowheader", name="qwen-plus")).to_be_visible()

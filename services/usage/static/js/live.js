@@ -10,6 +10,7 @@ let badge = null;
 const WORDS = { live: "Live", waiting: "Reconnecting…", refused: "Not live", off: "Not live" };
 
 function show(next) {
+  if (next === "live" && state !== "live") dispatchEvent(new CustomEvent("tollway:live"));
   state = next;
   if (!badge) return;
   badge.textContent = t(WORDS[state]);

@@ -11,6 +11,7 @@ export function loader(body, { get, show }) {
   fill(body, banner, room);
   let control = null;
   let seen = null;
+  let troubled = false;
 
   async function run({ quiet = false } = {}) {
     if (control) control.abort();
@@ -23,6 +24,7 @@ export function loader(body, { get, show }) {
       if (mine.signal.aborted) return;
       const first = !seen;
       seen = data;
+      troubled = false;
       banner.hidden = true;
       if (first) room.replaceChildren();
       show(data, room, first);
@@ -35,6 +37,7 @@ export function loader(body, { get, show }) {
   }
 
   function failed(error) {
+    troubled = true;
     if (error.status === undefined) console.error(error);
     if (error.status === 401 && error.path.startsWith("/api/ai_usage")) dispatchEvent(new CustomEvent("tollway:login"));
     const serious = !seen || (error.status >= 400 && error.status < 500);
@@ -57,9 +60,15 @@ export function loader(body, { get, show }) {
     );
   }
 
+  // The service is back: what failed meanwhile is asked for again.
+  const back = () => troubled && run();
+  addEventListener("tollway:live", back);
   return {
     run,
-    dispose: () => control && control.abort(),
+    dispose() {
+      removeEventListener("tollway:live", back);
+      if (control) control.abort();
+    },
   };
 }
 

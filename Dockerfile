@@ -16,6 +16,9 @@ RUN --mount=type=cache,target=/root/.cache \
 COPY shared shared
 COPY services/__init__.py services/__init__.py
 COPY services/${SERVICE} services/${SERVICE}
+# Operators' Python tools are written with the published library.
+COPY sdk/src sdk/src
+RUN [ "${SERVICE}" = tools ] || rm -rf sdk/src
 RUN python -m compileall -q shared services
 
 FROM python:${PYTHON}-slim
@@ -30,7 +33,7 @@ RUN if [ "${SERVICE}" = reports ]; then \
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONPATH=/app \
+    PYTHONPATH=/app:/app/sdk/src:/etc/tollway \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     TOLLWAY_HOST=0.0.0.0 \

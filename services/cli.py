@@ -1,5 +1,6 @@
 """The `tollway` command: run services, check a configuration, and use the HTTP surfaces from a terminal."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -26,4 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = 1
     except KeyboardInterrupt:
         code = 130
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     sys.exit(code)

@@ -40,7 +40,7 @@ class Compose:
             shutil.copy(ROOT / name, folder / name)
         for name in ("services", "shared", "deploy"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "sdk").mkdir()
+        shutil.copytree(ROOT / "sdk" / "src", folder / "sdk" / "src", ignore=shutil.ignore_patterns("__pycache__"))
         for name in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / "sdk" / name, folder / "sdk" / name)
         (folder / "config").mkdir()

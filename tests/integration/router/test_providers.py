@@ -162,9 +162,32 @@ async def test_an_own_endpoint_is_asked_with_its_own_key_and_nothing_of_ours(ben
     assert bench.spool.ended[0].provider == "byo"
 
 
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1:1/v1", "http://nowhere.invalid/v1", "ftp://x/", "http://u:p@example.com/", "nonsense"]
-)
+REFUSED = [
+    "http://127.0.0.1:1/v1",
+    "http://localhost/v1",
+    "http://127.1/v1",
+    "http://2130706433/v1",
+    "http://0x7f.1/v1",
+    "http://[::1]/v1",
+    "http://[::ffff:10.0.0.1]/v1",
+    "http://[64:ff9b::7f00:1]/v1",
+    "http://169.254.169.254/latest",
+    "http://10.1.2.3/v1",
+    "http://100.64.0.1/v1",
+    "http://0.0.0.0/v1",
+    "http://nowhere.invalid/v1",
+    "http://" + "a" * 70 + ".com/v1",
+    "http://x\x00y/v1",
+    "http://example.com:99999/v1",
+    "ftp://x/",
+    "file:///etc/passwd",
+    "http://u:p@example.com/",
+    "nonsense",
+    "",
+]
+
+
+@pytest.mark.parametrize("url", REFUSED)
 async def test_refused_endpoints_are_refused_in_the_same_words(bench: Bench, url: str) -> None:
     answer = await bench.ask("echo", byo=Byo(url, "k"))
     body = json.loads(await read(answer))

@@ -1,5 +1,6 @@
 """Writes values for people: one rule per unit, in English and Chinese, the same everywhere."""
 
+from collections.abc import Callable
 from math import floor, log10
 
 from services.reports.facts import Value
@@ -35,29 +36,25 @@ def brief(value: float, unit: str, language: str = "en") -> str:
         return _minus(f"{value:,.0f}")
     if unit == "usd":
         return _money(f"{value:.4g}" if abs(value) >= 1e-4 or not value else _tiny(value), language)
-    return _minus(f"{value:.4g}")
+    return _minus(_tiny(value) if 0 < abs(value) < 1e-3 else f"{value:.4g}")
 
 
 def _number(value: float, unit: str, language: str) -> str:
-    if unit == "usd":
-        return _money(_amount(value, language), language)
-    if unit == "tokens":
-        return _minus(_amount(value, language) if abs(value) >= 1 or not value else f"{value:.4g}")
-    if unit == "count":
-        return _minus(f"{value:,.0f}")
-    if unit == "rank":
-        return f"#{value:.0f}"
-    if unit in ("change", "percent"):
-        return _percent(value, signed=unit == "change")
-    if unit == "bps":
-        return _minus(f"{value:+,.1f} bps" if language == "en" else f"{value:+,.1f} 个基点")
-    if unit == "distance":
-        return f"{value:,.1f} bps" if language == "en" else f"{value:,.1f} 个基点"
-    if unit == "days":
-        return _days(value, language)
-    if unit == "index1":
-        return f"{value:.3f}"
-    return _minus(f"{value:,.2f}")
+    writer = WRITERS.get(unit)
+    return _minus(f"{value:,.2f}") if writer is None else writer(value, language)
+
+
+def _tokens(value: float, language: str) -> str:
+    return _minus(_amount(value, language) if abs(value) >= 1 or not value else f"{value:.4g}")
+
+
+def _points(value: float, language: str, *, signed: bool) -> str:
+    figure = f"{value:+,.1f}" if signed else f"{value:,.1f}"
+    return _minus(f"{figure} {'bps' if language == 'en' else '个基点'}")
+
+
+def _cost(value: float, language: str) -> str:
+    return _minus(_tiny(value) if 0 < abs(value) < 0.01 else f"{value:,.2f}")
 
 
 def _amount(value: float, language: str) -> str:
@@ -123,3 +120,18 @@ def _money(text: str, language: str) -> str:
 
 def _minus(text: str) -> str:
     return text.replace("-", "−")
+
+
+WRITERS: dict[str, Callable[[float, str], str]] = {
+    "usd": lambda value, language: _money(_amount(value, language), language),
+    "tokens": _tokens,
+    "count": lambda value, language: _minus(f"{value:,.0f}"),
+    "rank": lambda value, language: f"#{value:.0f}",
+    "change": lambda value, language: _percent(value, signed=True),
+    "percent": lambda value, language: _percent(value, signed=False),
+    "bps": lambda value, language: _points(value, language, signed=True),
+    "distance": lambda value, language: _points(value, language, signed=False),
+    "days": _days,
+    "cost": _cost,
+    "index1": lambda value, language: f"{value:.3f}",
+}

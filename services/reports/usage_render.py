@@ -80,7 +80,8 @@ def events_csv(events: list[dict[str, Any]]) -> bytes:
 def html(usage: dict[str, Any], *, for_print: bool = False) -> str:
     language = usage["language"]
     u, currency = words(language)["usage"], usage["currency"]
-    charts = [_daily(usage, u, currency, language, for_print=for_print)] if usage["days"] else []
+    spent = any(row["cost"] for row in usage["days"])
+    charts = [_daily(usage, u, currency, language, for_print=for_print)] if spent else []
     for group, rows in usage["groups"].items():
         named = [row for row in rows if row["calls"]]
         if named:
@@ -122,7 +123,7 @@ def _daily(
 ) -> dict[str, Any]:
     days = [date.fromisoformat(row["date"]).toordinal() - EPOCH for row in usage["days"]]
     values = [float(row["cost"] or 0.0) for row in usage["days"]]
-    spec = {"kind": "bars", "unit": "ratio", "days": days, "series": [{"name": "cost", "values": values}]}
+    spec = {"kind": "bars", "unit": "cost", "days": days, "series": [{"name": "cost", "values": values}]}
     title, subtitle = u["daily"]
     return _figure(spec, title, subtitle.format(currency=currency), [], [], language, for_print=for_print)
 
@@ -132,8 +133,13 @@ def _group(
 ) -> dict[str, Any]:
     title, subtitle = u[group]
     named = [(str(row["name"] or u["none"]), row) for row in rows]
-    shown = [[name, float(row["cost"] or 0.0)] for name, row in named[:SHOWN_ROWS]]
-    spec = {"kind": "ranks", "unit": "ratio", "rows": shown}
+    # Where nothing cost anything, calls are what there is to compare.
+    measure, unit = ("cost", "cost") if any(row["cost"] for row in rows) else ("calls", "count")
+    if measure == "calls":
+        named.sort(key=lambda item: -item[1]["calls"])
+        subtitle = u["calls"]
+    shown = [[name, float(row[measure] or 0.0)] for name, row in named[:SHOWN_ROWS]]
+    spec = {"kind": "ranks", "unit": unit, "rows": shown}
     head = [u["name"], u["calls"], u["tokens"], u["cost"], u["success_rate"]]
     table = [
         [

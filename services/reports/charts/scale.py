@@ -53,7 +53,7 @@ def date_text(number: int, language: str, *, year: bool = False) -> str:
 def date_marks(days: Sequence[int], language: str, most: int) -> list[tuple[int, str]]:
     """Where to label the time axis: firsts of months on long spans, single days on short ones."""
     firsts = [number for number in days if day(number).day == 1]
-    if len(days) > 75 and firsts:
+    if len(days) > 120 and firsts:
         every = next(step for step in (1, 2, 3, 4, 6, 12) if len(firsts) / step <= most)
         chosen = [number for number in firsts if (day(number).month - 1) % every == 0]
         marks = []

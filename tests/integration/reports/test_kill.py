@@ -76,22 +76,27 @@ async def check_one_artifact(client, data, job):
         assert body
 
 
-@pytest.mark.parametrize("moment", ["before", "after", "kept"])
-@pytest.mark.parametrize("stage", STAGES)
-async def test_a_worker_killed_at_any_stage_leaves_one_artefact_and_one_bill(tmp_path, stage, moment):
-    if moment == "kept" and stage == "store":
-        pytest.skip("the store stage keeps nothing")
+# Before a stage is the same moment as behind the checkpoint of the one before it.
+MOMENTS = (
+    [f"after:{stage}" for stage in STAGES]
+    + [f"kept:{stage}" for stage in STAGES[:-1]]
+    + ["before:resolve", "before:store"]
+)
+
+
+@pytest.mark.parametrize("kill", MOMENTS)
+async def test_a_worker_killed_at_any_stage_leaves_one_artefact_and_one_bill(tmp_path, kill):
     async with gateway() as (url, calls), service(tmp_path, workers=()) as client:
         environment = {"tollway_url": url}
         job = await client.post({**SAMPLE, "insight": True, "formats": ["html", "json"]})
-        async with worker(tmp_path, environment, kill=f"{moment}:{stage}") as doomed, asyncio.timeout(30):
+        async with worker(tmp_path, environment, kill=kill) as doomed, asyncio.timeout(30):
             assert await doomed.wait() == -signal.SIGKILL
         async with worker(tmp_path, environment):
             ended = await client.ended(job["id"])
         await check_one_artifact(client, tmp_path, ended)
         assert ended["attempt"] == 2
         # A kill between the model's answer and the checkpoint is the one moment that costs a second call.
-        assert calls["report_insight"] == (2 if (stage, moment) == ("insight", "after") else 1)
+        assert calls["report_insight"] == (2 if kill == "after:insight" else 1)
         assert calls["test-model"] == calls["report_insight"]
 
 

@@ -14,7 +14,7 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -102,7 +102,7 @@ class Database:
                     await connection.execute(text("BEGIN IMMEDIATE"))
                 async with _committed(connection):
                     yield connection
-        except (OSError, PoolTimeout) as error:
+        except (OSError, PoolTimeout, PendingRollbackError) as error:
             raise DatabaseUnavailable from error
         except DBAPIError as error:
             if _is_away(error):

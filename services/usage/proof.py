@@ -41,7 +41,7 @@ class Proof:
         """Prove the last days, or all there ever were; remembered as the last proof."""
         zone = zone_of(self._config.current.usage.timezone)
         found = _Found()
-        for day in await self._days(days):
+        for day in await self.days(days):
             async with self._transaction(repair=repair) as connection:
                 await self._day(connection, zone, day, found, repair=repair)
         told = found.told(zone)
@@ -51,7 +51,7 @@ class Proof:
         log.info("proved", buckets=found.buckets, events=found.events, ok=told["ok"])
         return told
 
-    async def _days(self, days: int | None) -> list[int]:
+    async def days(self, days: int | None) -> list[int]:
         """The UTC days to prove, the oldest first."""
         last = utc_day(int(clock.now())) + DAY
         async with self._database.read() as connection:
@@ -64,6 +64,11 @@ class Proof:
         async with self._database.read() as connection:
             busy = await proof.busy_days(connection, first, last)
         return sorted(busy)
+
+    async def repair_day(self, connection: AsyncConnection, day: int) -> None:
+        """Put one UTC day's rollups right, within a transaction that holds the writer's lock."""
+        zone = zone_of(self._config.current.usage.timezone)
+        await self._day(connection, zone, day, _Found(), repair=True)
 
     @asynccontextmanager
     async def _transaction(self, *, repair: bool) -> AsyncIterator[AsyncConnection]:

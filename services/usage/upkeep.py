@@ -8,6 +8,7 @@ import structlog
 from services.usage import anomalies, outlook, trust
 from services.usage.ledger import Ledger
 from services.usage.proof import nightly
+from services.usage.rebase import Rebase
 from services.usage.store import events as store
 from services.usage.zone import DAY
 from shared import clock
@@ -27,6 +28,7 @@ class Upkeep:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._database = ledger.resources.database
+        self._rebase = Rebase(ledger)
 
     async def settle(self) -> None:
         """Take up prices that other replicas added, resolve alerts, look for anomalies and tell the gauges."""
@@ -45,6 +47,7 @@ class Upkeep:
 
     async def _settle_once(self) -> None:
         await self._ledger.prices.refresh()
+        await self._rebase.look()
         await self._ledger.alerts.settle()
         await anomalies.look(self._ledger)
         async with self._database.read() as connection:

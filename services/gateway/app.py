@@ -64,7 +64,7 @@ async def compose(
     floor = Floor(resources.tasks)
     chats = RunningChats(resources.bus, cache, resources.tasks)
     rest = make_app()
-    rest.include_router(admin_routes(doorkeeper, KeyDesk(store, ring), answering))
+    rest.include_router(admin_routes(doorkeeper, KeyDesk(store, ring), limiter, answering))
     forwarder = Forwarder(doorkeeper=doorkeeper, floor=floor, peers=peers, lifecycle=resources.lifecycle)
     add_documents(rest, _document(rest, resources, peers, forwarder))
     models = ModelsEndpoint(desk, floor, answering)

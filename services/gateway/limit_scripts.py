@@ -136,6 +136,15 @@ return 1
 """
 )
 
+_LOOK_LUA = (
+    _LUA_COMMON
+    + """
+sweep(tonumber(ARGV[1]))
+local known = num('dw') == tonumber(ARGV[2]) and num('mw') == tonumber(ARGV[3])
+return {known and 1 or 0, num('ds'), num('ms'), num('held')}
+"""
+)
+
 
 class _Hash:
     """The hash with numbers in it."""
@@ -259,7 +268,15 @@ def _seed(view: MemoryView, keys: Sequence[str], args: Args) -> int:
     return 1
 
 
+def _look(view: MemoryView, keys: Sequence[str], args: Args) -> list[int]:
+    row = _Hash(view, keys[0])
+    row.sweep(float(args[0]))
+    known = row["dw"] == float(args[1]) and row["mw"] == float(args[2])
+    return [int(known), int(row["ds"]), int(row["ms"]), int(row["held"])]
+
+
 ADMIT = Script("gateway_admit", _ADMIT_LUA, _admit)
 SETTLE = Script("gateway_settle", _SETTLE_LUA, _settle)
 RENEW = Script("gateway_renew", _RENEW_LUA, _renew)
 SEED = Script("gateway_seed", _SEED_LUA, _seed)
+LOOK = Script("gateway_look", _LOOK_LUA, _look)

@@ -49,6 +49,15 @@ class Hold:
     settled: bool = field(default=False)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BudgetStanding:
+    """Nano-units of usage.currency that count against a key's budgets."""
+
+    spent_today: int
+    spent_this_month: int
+    reserved: int
+
+
 @dataclass
 class _Habit:
     """The most output tokens a model was lately seen to use for requests without a bound."""
@@ -147,6 +156,16 @@ class Limiter:
                 await holds[0].cache.run(scripts.RENEW, [_name(holds[0].key)], args)
             except CacheUnavailable:
                 continue
+
+    async def look(self, key: Key) -> BudgetStanding:
+        """What counts against a key's budgets right now; spent and reserved together never exceed them."""
+        now = clock.now()
+        args: Args = [now, *self._spending.windows(now)]
+        cache, told = await self._run(scripts.LOOK, key, args)
+        if not told[0]:
+            await self._seed(key, cache)
+            cache, told = await self._run(scripts.LOOK, key, args)
+        return BudgetStanding(spent_today=told[1], spent_this_month=told[2], reserved=told[3])
 
     async def reconcile(self, key: Key) -> None:
         """Take up what the ledger knows and our count does not: what a dead process had spent."""

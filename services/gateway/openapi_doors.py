@@ -152,7 +152,11 @@ _SCHEMAS: Document = {
             "model_config": {"$ref": "#/components/schemas/ModelConfig"},
         },
     },
-    "Abort": {"type": "object", "properties": {"session_id": _NAME, "request_id": _NAME}, "minProperties": 1},
+    "Abort": {
+        "type": "object",
+        "properties": {"session_id": _NAME, "request_id": _NAME},
+        "anyOf": [{"required": ["session_id"]}, {"required": ["request_id"]}],
+    },
     "Aborted": {"type": "object", "required": ["aborted"], "properties": {"aborted": {"type": "boolean"}}},
     "Tools": {"type": "object", "required": ["tools"], "properties": {"tools": {"type": "array"}}},
     "Servers": {"type": "object", "required": ["servers"], "properties": {"servers": {"type": "array"}}},

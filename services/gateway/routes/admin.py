@@ -2,6 +2,7 @@
 that made it.
 """
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from services.gateway.auth import Doorkeeper
 from services.gateway.callers import Key
 from services.gateway.exchange import headers_of
 from services.gateway.key_desk import Change, KeyDesk
+from services.gateway.limits import BudgetStanding, Limiter
 from shared.clock import from_unix
 from shared.messages.gateway import Router
 from shared.money import decimal_of, nano_of
@@ -75,6 +77,20 @@ class KeyTold(BaseModel):
     created_at: AwareDatetime
 
 
+class BudgetTold(BaseModel):
+    """What counts against a key's budgets right now, in usage.currency."""
+
+    spent_today: float
+    spent_this_month: float
+    reserved: float
+
+
+class KeySeen(KeyTold):
+    """A key and where it stands."""
+
+    standing: BudgetTold | None = Field(description="null for a key without budgets")
+
+
 class KeyMade(KeyTold):
     """A new key with its secret."""
 
@@ -87,7 +103,7 @@ class KeyList(BaseModel):
     keys: list[KeyTold]
 
 
-def admin_routes(doorkeeper: Doorkeeper, desk: KeyDesk, router: Router) -> APIRouter:
+def admin_routes(doorkeeper: Doorkeeper, desk: KeyDesk, limiter: Limiter, router: Router) -> APIRouter:
     """The admin's doors."""
 
     def admin_only(request: Request) -> None:
@@ -104,9 +120,10 @@ def admin_routes(doorkeeper: Doorkeeper, desk: KeyDesk, router: Router) -> APIRo
     async def list_keys() -> dict[str, Any]:
         return {"keys": [_told(key) for key in await desk.listed()]}
 
-    @routes.get("/keys/{key_id}", response_model=KeyTold, summary="One key")
+    @routes.get("/keys/{key_id}", response_model=KeySeen, summary="One key and where it stands")
     async def get_key(key_id: KeyId) -> dict[str, Any]:
-        return _told(await desk.get(key_id))
+        key = await desk.get(key_id)
+        return {**_told(key), "standing": _standing(await limiter.look(key)) if key.budgeted else None}
 
     @routes.patch("/keys/{key_id}", response_model=KeyTold, summary="Change a key")
     async def change_key(key_id: KeyId, wanted: ChangedKey) -> dict[str, Any]:
@@ -158,6 +175,10 @@ def _told(key: Key) -> dict[str, Any]:
         "expires_at": None if key.expires_at is None else from_unix(key.expires_at),
         "created_at": from_unix(key.created_at),
     }
+
+
+def _standing(standing: BudgetStanding) -> dict[str, float]:
+    return {name: float(decimal_of(nano)) for name, nano in asdict(standing).items()}
 
 
 def _amount(nano: int | None) -> float | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.routes.forward import USAGE, Forwarder, Peers
+from services.gateway.routes.forward import USAGE, WHOAMI, Forwarder, Peers
 from tests.fakes.gateway import ADMIN, Gateway, Visit
 
 
@@ -46,3 +46,39 @@ async def test_a_live_stream_ends_once_when_the_process_drains(gateway: Gateway,
     answer = await visit.done(2)
     assert answer.complete
     assert answer.body == b"data: 1\n\n"
+
+
+class Echo:
+    """A service that answers with who the gateway says is asking."""
+
+    async def get_json(self, path: str) -> Any:
+        raise NotImplementedError(path)
+
+    async def forward(self, scope: Any, headers: Any, body: bytes, send: Any) -> None:
+        told = b" ".join(name for name, _ in headers if name.startswith(b"x-tollway-"))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": told, "more_body": False})
+
+
+@pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"authorization": f"Bearer {ADMIN}"}, b"x-tollway-admin"),
+        ({"authorization": "Bearer wrong"}, b"x-tollway-nobody"),
+        ({}, b"x-tollway-nobody"),
+        ({"x-tollway-admin": "1"}, b"x-tollway-nobody"),
+    ],
+)
+async def test_a_page_may_ask_who_it_is_before_anybody_signed_in(
+    gateway: Gateway, headers: dict[str, str], told: bytes
+) -> None:
+    edge = gateway.part.http
+    forwarder = Forwarder(
+        doorkeeper=edge._forwarder._doorkeeper,
+        floor=edge._floor,
+        peers=Peers(usage=Echo(), reports=None),
+        lifecycle=gateway.resources.lifecycle,
+    )
+    visit = Visit(forwarder.find(WHOAMI), "GET", WHOAMI, headers, b"")
+    answer = await visit.done(2)
+    assert (answer.status, answer.body) == (200, told)

@@ -60,7 +60,7 @@ async def test_a_budget_is_used_up_to_its_limit_and_not_beyond(tmp_path: Path) -
 
 async def test_200_at_once_with_room_for_50_admit_at_most_50_and_some(tmp_path: Path) -> None:
     async with opened(tmp_path, QWEN) as gateway:
-        _, secret = await gateway.make_key(budget_per_day=COST * 50)
+        key_id, secret = await gateway.make_key(budget_per_day=COST * 50)
         gateway.router.hold = asyncio.Event()
         running = [
             asyncio.ensure_future(gateway.chat(key=secret, model="qwen-plus", max_tokens=14)) for _ in range(200)
@@ -68,8 +68,15 @@ async def test_200_at_once_with_room_for_50_admit_at_most_50_and_some(tmp_path: 
         async with asyncio.timeout(5):
             while sum(task.done() for task in running) + len(gateway.router.calls) < 200:
                 await asyncio.sleep(0)
+        budget = COST * 50
+        standing = (await gateway.admin("GET", f"keys/{key_id}")).json()["standing"]
+        assert standing["spent_today"] == 0
+        assert budget * 0.8 < standing["reserved"] <= budget
         gateway.router.hold.set()
         answers = await asyncio.gather(*running)
+        standing = (await gateway.admin("GET", f"keys/{key_id}")).json()["standing"]
+        assert standing["reserved"] == 0
+        assert 0 < standing["spent_today"] == standing["spent_this_month"] <= budget
         admitted = sum(answer.status == 200 for answer in answers)
         assert 20 <= admitted <= 50
         assert {answer.status for answer in answers} == {200, 402}

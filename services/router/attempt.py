@@ -5,8 +5,6 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
 from services.router import refusal
 from services.router.answer import StreamAnswer, WholeAnswer, ending_of
 from services.router.byo import NAME as BYO
@@ -28,8 +26,6 @@ from shared.errors import TollwayError
 from shared.messages.gateway import Answer, Call, ModelInfo, Spent
 from shared.service import Resources
 from shared.translate.terms import CannotTranslate
-
-log = structlog.get_logger(__name__)
 
 # What compatible servers answer that have no such endpoint.
 _CANNOT_COUNT = frozenset({404, 405, 501})

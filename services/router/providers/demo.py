@@ -85,14 +85,17 @@ class DemoExchange:
 def answer(call: Call) -> list[bytes]:
     """The pieces of the answer."""
     request = decode(call.body)
-    messages = [m for m in request.get("messages") or [] if isinstance(m, dict)]
-    text, tool = _say(messages, request.get("tools") or [])
+    text, tool = _say(_objects(request.get("messages")), _objects(request.get("tools")))
     used = (by_size(call.body), by_characters(text) + (8 if tool else 0))
     make = _Anthropic(text, tool, used) if call.dialect == "anthropic" else _OpenAI(text, tool, used)
     return list(make.stream()) if call.stream else [encode(make.whole())]
 
 
-def _say(messages: list[dict[str, Any]], tools: list[Any]) -> tuple[str, str | None]:
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _say(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> tuple[str, str | None]:
     """The text, and the tool to call if the user's newest words name one that is offered."""
     last = messages[-1] if messages else {}
     results = _results(last)
@@ -100,8 +103,8 @@ def _say(messages: list[dict[str, Any]], tools: list[Any]) -> tuple[str, str | N
         return f"[demo] The tool said: {' | '.join(results)}", None
     said = _text(last.get("content"))
     for tool in tools:
-        function = tool.get("function") if isinstance(tool, dict) else None
-        name = (function or tool).get("name") if isinstance(tool, dict) else None
+        function = tool.get("function")
+        name = (function if isinstance(function, dict) else tool).get("name")
         if isinstance(name, str) and name and name in said:
             return "", name
     return f"[demo] {_GREETING} You said: {said[:500]}", None

@@ -45,7 +45,13 @@ def test_it_says_what_the_tool_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"messages": null}', b'{"messages": [1, {"role": "user", "content": [1]}], "tools": [1]}']
+    "body",
+    [
+        b'{"messages": null}',
+        b'{"messages": 5, "tools": 5}',
+        b'{"tools": [{"function": 3}], "messages": [{"content": {"a": 1}}]}',
+        b'{"messages": [1, {"role": "user", "content": [1]}], "tools": [1]}',
+    ],
 )
 def test_odd_requests_do_not_break_it(body: bytes) -> None:
     assert b"[demo]" in answer(Call(request_id="r", dialect="openai", model="demo", body=body))[0]

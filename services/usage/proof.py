@@ -25,6 +25,7 @@ from shared.money import decimal_of
 log = structlog.get_logger(__name__)
 
 PROOF = "proof"
+WHOLE_FROM = "whole_from"
 MOST_TOLD = 50
 _MICRO = 1_000_000
 _CALLS, _COST = MEASURES.index("calls"), MEASURES.index("cost_nano")
@@ -56,14 +57,15 @@ class Proof:
         last = utc_day(int(clock.now())) + DAY
         async with self._database.read() as connection:
             first_us = await store.first_at(connection)
-        if first_us is None:
-            return []
-        first = utc_day(first_us // _MICRO) - DAY
+            whole_from = await ledger.read_state(connection, WHOLE_FROM) or 0
+        zone = zone_of(self._config.current.usage.timezone)
+        # Where events were forgotten the rollups are all there is, and nothing can be proved.
+        first = max(utc_day(zone.bucket(first_us / _MICRO)) if first_us is not None else last, whole_from)
         if days is not None:
             first = max(first, last - days * DAY)
         async with self._database.read() as connection:
             busy = await proof.busy_days(connection, first, last)
-        return sorted(busy)
+        return sorted(day for day in busy if day >= first)
 
     async def repair_day(self, connection: AsyncConnection, day: int) -> None:
         """Put one UTC day's rollups right, within a transaction that holds the writer's lock."""

@@ -7,9 +7,10 @@ import structlog
 
 from services.usage import anomalies, outlook, trust
 from services.usage.ledger import Ledger
-from services.usage.proof import nightly
+from services.usage.proof import WHOLE_FROM, nightly
 from services.usage.rebase import Rebase
 from services.usage.store import events as store
+from services.usage.store import ledger
 from services.usage.zone import DAY
 from shared import clock
 from shared.errors import TollwayError
@@ -62,9 +63,11 @@ class Upkeep:
                 connection, now - _PAST_WEEKS * store.WEEK, now + store.WEEKS_AHEAD * store.WEEK
             )
             days = self._ledger.section.event_days
-            dropped = await store.drop_before(connection, now - days * DAY) if days else []
-        if made or dropped:
-            log.info("partitions", made=made, dropped=dropped)
+            whole_from = await store.forget_before(connection, now - days * DAY) if days else None
+            if whole_from is not None:
+                await ledger.write_state(connection, WHOLE_FROM, whole_from)
+        if made or whole_from:
+            log.info("partitions", made=made, whole_from=whole_from)
 
     async def _prove_once(self) -> None:
         await self._ledger.proof.run(PROOF_DAYS)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.requests import Request
 from starlette.responses import Response
 
 from services.usage import dashboard as board
@@ -13,11 +14,11 @@ from services.usage import explore as exploring
 from services.usage import outlook, trust
 from services.usage.answer import Json, event_as_read
 from services.usage.question import DIMENSIONS, Filter, filter_of
-from services.usage.routes.edge import LedgerHere, ReaderHere, kept
+from services.usage.routes.edge import LedgerHere, ReaderHere, kept, reader_of
 from services.usage.store import events, rollups
 from services.usage.sums import NONE
 from shared import clock
-from shared.errors import Unprocessable
+from shared.errors import Unauthenticated, Unprocessable
 
 router = APIRouter(prefix="/api/ai_usage", tags=["usage"])
 
@@ -131,7 +132,7 @@ async def sessions(
     return Json({"period_days": days, "sessions": rows})
 
 
-@router.get("/session/{session_id}/timeline")
+@router.get("/session/{session_id:path}/timeline")
 async def timeline(
     ledger: LedgerHere,
     reader: ReaderHere,
@@ -212,6 +213,10 @@ async def health(ledger: LedgerHere, reader: ReaderHere) -> Response:
 
 
 @router.get("/whoami")
-async def whoami(reader: ReaderHere) -> Response:
-    """Who is asking."""
-    return Json({"role": reader.role, "key_id": reader.key_id})
+async def whoami(request: Request) -> Response:
+    """Who is asking; role null is nobody."""
+    try:
+        reader = None if "x-tollway-nobody" in request.headers else reader_of(request)
+    except Unauthenticated:
+        reader = None
+    return Json({"role": reader and reader.role, "key_id": reader and reader.key_id})

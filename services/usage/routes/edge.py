@@ -12,7 +12,7 @@ from starlette.responses import Response
 from services.usage.access import Reader
 from services.usage.answer import Json, error_body
 from services.usage.ledger import Ledger
-from shared.errors import TollwayError
+from shared.errors import BadRequest, TollwayError
 
 
 def ledger_of(request: Request) -> Ledger:
@@ -22,7 +22,9 @@ def ledger_of(request: Request) -> Ledger:
 
 
 def reader_of(request: Request) -> Reader:
-    """Who is asking; raises Unauthenticated."""
+    """Who is asking; raises Unauthenticated, or BadRequest for what no name can hold."""
+    if "\0" in request.url.path or "%00" in request.url.query:
+        raise BadRequest("A NUL character is no part of a name.")
     return ledger_of(request).access.identify(request.headers, client_of(request))
 
 

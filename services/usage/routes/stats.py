@@ -67,7 +67,7 @@ async def monthly(
     return Json({**head, **body, "currency": ledger.currency})
 
 
-@router.get("/stats/session/{session_id}")
+@router.get("/stats/session/{session_id:path}")
 async def session(ledger: LedgerHere, reader: ReaderHere, session_id: str) -> Response:
     """All calls of a session."""
     async with ledger.resources.database.read() as connection:

@@ -1,17 +1,16 @@
 """Reading events, a bounded page at a time and always along an index, and the partitions that hold them."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, and_, or_, select, text
+from sqlalchemy import Row, Select, and_, delete, or_, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.usage.store import ledger
 from services.usage.tables import corrections, events, producers, quarantine
-from services.usage.zone import DAY, utc_date
+from services.usage.zone import DAY, utc_date, utc_day
 
 WEEK = 7 * DAY
 WEEKS_AHEAD = 4
@@ -154,15 +153,26 @@ async def partitions(connection: AsyncConnection) -> set[str]:
     return set(found.scalars())
 
 
-async def drop_before(connection: AsyncConnection, oldest: float) -> list[str]:
-    """Drop the partitions whose weeks ended before a moment; rollups stay."""
-    dropped = []
-    limit = f"usage_events_{utc_date(int(oldest)) - timedelta(days=7):%Y%m%d}"
-    for name in sorted(await partitions(connection)):
-        if name != "usage_events_default" and name < limit:
-            await connection.execute(text(f"DROP TABLE {name}"))
-            dropped.append(name)
-    return dropped
+async def forget_before(connection: AsyncConnection, oldest: float) -> int | None:
+    """Forget events from before a moment, rollups stay: whole weeks on Postgres, the very events on SQLite.
+
+    Answers the UTC day from which on all events are there; None when nothing was forgotten.
+    """
+    if connection.dialect.name == "postgresql":
+        return await _drop_weeks(connection, oldest)
+    last = utc_day(int(oldest))
+    result = await connection.execute(delete(events).where(events.c.at_us < last * 1_000_000))
+    return last if result.rowcount else None
+
+
+async def _drop_weeks(connection: AsyncConnection, oldest: float) -> int | None:
+    week = int(oldest) // WEEK * WEEK
+    limit = f"usage_events_{utc_date(week):%Y%m%d}"
+    old = sorted(name for name in await partitions(connection) if name != "usage_events_default" and name < limit)
+    for name in old:
+        await connection.execute(text(f"DROP TABLE {name}"))
+    # Ids are minted when a call begins; a day of slack covers clocks that differ and buckets off the full hour.
+    return week + DAY if old else None
 
 
 def _least_id(seconds: int) -> UUID:

@@ -102,7 +102,7 @@ async def test_retention_drops_whole_weeks_and_leaves_the_rollups(books: Books) 
 
     await books.ledger.book.book([ended(event_id=old_id(1), at=now - 9 * store.WEEK), ended()])
     async with books.resources.database.begin() as connection:
-        assert await store.drop_before(connection, now - 3 * store.WEEK)
+        assert await store.forget_before(connection, now - 3 * store.WEEK)
     assert len((await books.get("events"))["events"]) == 1
     assert sum(row["cost"] for row in (await books.get("cost_trend", days=100))["data"]) == 0.0044
 

@@ -3,9 +3,11 @@
 import re
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from services.usage.upkeep import Upkeep
 from services.usage.zone import zone_of
 from shared import clock
 from shared.wire.usage import TokenUsage
@@ -240,3 +242,26 @@ async def test_the_month_before_and_a_future_one_have_the_daily_shape(books: Boo
     daily, monthly = await books.get("stats/daily"), await books.get("stats/monthly", year=2027, month=1)
     assert set(daily) <= set(monthly) | {"period"}
     assert (monthly["date"], monthly["total_calls"]) == ("2027-01", 0)
+
+
+async def test_names_may_hold_anything_but_nul(books: Books) -> None:
+    name = "a/b c?d=e&f#用户%41'\"\\"
+    await books.ledger.book.book([ended(session_id=name, user_id=name)])
+    quoted = quote(name, safe="")
+    assert (await books.get(f"stats/session/{quoted}"))["calls"] == 1
+    assert len((await books.get(f"session/{quoted}/timeline"))["events"]) == 1
+    assert len((await books.get("events", session_id=name))["events"]) == 1
+    for path in ("stats/session/%00", "events?session_id=%00", "dashboard?model=%00", "session/%00/timeline"):
+        assert (await books.client.get(f"/api/ai_usage/{path}")).status_code == 400
+
+
+async def test_forgotten_events_leave_their_sums_and_a_proof_of_the_rest(tmp_path: Any) -> None:
+    async with opened(tmp_path, {"usage": {"event_days": 30}}) as books:
+        now = clock.now()
+        await books.ledger.book.book([ended("qwen-max", at=now - 86_400 * 9 * back) for back in range(10)])
+        await Upkeep(books.ledger)._partitions_once()
+        assert len((await books.get("events"))["events"]) == 4
+        assert sum(row["cost"] for row in (await books.get("cost_trend", days=100))["data"]) == pytest.approx(0.82)
+        proof = await books.post("proof", repair="true")
+        assert (proof["ok"], proof["events"]) == (True, 4)
+        assert sum(row["cost"] for row in (await books.get("cost_trend", days=100))["data"]) == pytest.approx(0.82)

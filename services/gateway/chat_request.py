@@ -1,6 +1,6 @@
 """What the chat surface is asked: a session with one message, or a whole conversation, and how to answer it."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -14,12 +14,15 @@ AUTO = "auto"
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 
+Name = Annotated[str, msgspec.Meta(max_length=256)]
+
+
 class ModelConfig(msgspec.Struct):
     """Which model answers and how; `base_url` names the request's own endpoint."""
 
-    model_name: str | None = None
-    temperature: float | None = None
-    max_tokens: int | None = None
+    model_name: Name | None = None
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
     api_key: str | None = None
     base_url: str | None = None
 
@@ -50,7 +53,7 @@ def read_chat(body: bytes, headers: dict[str, str], *, direct: bool, observer: A
         metadata=None,
         prompt_cache_key=None,
     )
-    if not direct and not identity.session_id:
+    if not identity.session_id:
         raise Unprocessable("'session_id' is required.", param="session_id")
     parameters = {"temperature": settings.temperature, "max_tokens": settings.max_tokens}
     return chat_request(
@@ -104,7 +107,15 @@ def _messages(ask: _Ask) -> list[dict[str, Any]]:
         role = message.get("role")
         if not isinstance(role, str) or role not in ROLES:
             raise Unprocessable(f"'messages[{index}].role' is not a role.", param=f"messages[{index}].role")
+        if not _is_content(message.get("content"), role):
+            raise Unprocessable(f"'messages[{index}].content' is not valid.", param=f"messages[{index}].content")
     return ask.messages
+
+
+def _is_content(content: Any, role: str) -> bool:
+    if content is None or content == "":
+        return role in ("assistant", "tool")
+    return isinstance(content, str) or (isinstance(content, list) and all(isinstance(part, dict) for part in content))
 
 
 def _byo(settings: ModelConfig) -> Byo | None:

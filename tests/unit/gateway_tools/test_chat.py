@@ -99,6 +99,8 @@ async def test_an_endpoint_of_the_requests_own_travels_with_its_own_key_or_not_a
         ({"session_id": "s", "content": ""}, 422, "content"),
         ({"session_id": 5, "content": "x"}, 422, "session_id"),
         ({"session_id": "s", "content": "x", "model_config": {"max_tokens": "many"}}, 422, "model_config.max_tokens"),
+        ({"session_id": "s", "content": "x", "model_config": {"max_tokens": 0}}, 422, "model_config.max_tokens"),
+        ({"session_id": "s", "content": "x", "model_config": {"temperature": 3}}, 422, "model_config.temperature"),
         (b"[", 400, None),
         (b'{"session_id": "a", "session_id": "b", "content": "x"}', 400, "session_id"),
         (b'{"session_id": "a", "content": NaN}', 400, None),
@@ -110,7 +112,10 @@ async def test_bad_input_names_its_field(gateway: Gateway, body: Any, status: in
     assert response.json()["error"]["param"] == param
 
 
-@pytest.mark.parametrize("messages", [None, [], [{"role": "robot", "content": "x"}]])
+@pytest.mark.parametrize(
+    "messages",
+    [None, [], [{"role": "robot", "content": "x"}], [{"role": "user"}], [{"role": "user", "content": 5}]],
+)
 async def test_a_direct_conversation_must_be_one(gateway: Gateway, messages: Any) -> None:
     response = await chat(gateway, {"session_id": "s", "messages": messages}, "/api/chat/stream/direct")
     assert response.status == 422

@@ -114,7 +114,6 @@ class FakeUsage:
         ]
         history = [{"month": "2026-10", "predicted": 4120.5, "actual": 4033.21, "low": 3800.0, "high": 4400.0}]
         found = {
-            "whoami": lambda: {"role": self.role if self.token else "open", "key_id": None},
             "dashboard": lambda: usage_data.dashboard(int(asked.get("days", 7)), empty=self.empty),
             "explore": lambda: usage_data.explore(asked.get("measure", "cost"), asked.get("by", "model"), asked.get("bucket", "auto")),
             "sessions": lambda: {"sessions": sessions},
@@ -221,33 +220,31 @@ class _Handler(BaseHTTPRequestHandler):
     def _json(self, status: int, value: Any) -> None:
         self._send(status, b"" if status == 204 else json.dumps(value).encode(), "application/json")
 
+    def _knows_token(self) -> bool:
+        return self.owner.token is None or self.headers.get("authorization") == f"Bearer {self.owner.token}"
+
     def _refused(self, path: str) -> bool:
-        owner = self.owner
-        if status := owner.failing.get(path):
-            self._json(
-                status, {"error": {"message": "asked to fail", "type": "server_error", "param": None, "code": "fake"}}
-            )
+        if status := self.owner.failing.get(path):
+            self._json(status, {"error": {"message": "asked to fail", "type": "server_error", "code": "fake"}})
             return True
-        if owner.token and self.headers.get("authorization") != f"Bearer {owner.token}":
+        if not self._knows_token():
             self._json(
-                401,
-                {
-                    "error": {
-                        "message": "no such token",
-                        "type": "authentication_error",
-                        "param": None,
-                        "code": "unauthorized",
-                    }
-                },
+                401, {"error": {"message": "no such token", "type": "authentication_error", "code": "unauthorized"}}
             )
             return True
         return False
+
+    def _whoami(self) -> None:
+        role = (self.owner.role if self.owner.token else "open") if self._knows_token() else None
+        self._json(200, {"role": role, "key_id": None})
 
     def do_GET(self) -> None:
         split = urlsplit(self.path)
         self.owner.asked.append(self.path)
         if split.path.startswith("/static/"):
             self._file(split.path.removeprefix("/static/"))
+        elif split.path == "/api/ai_usage/whoami":
+            self._whoami()
         elif self._refused(split.path):
             return
         elif split.path == "/api/ai_usage/live":

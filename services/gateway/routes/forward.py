@@ -17,6 +17,7 @@ from shared.tasks import cancel
 
 DASHBOARD = "/static/"
 USAGE = "/api/ai_usage"
+WHOAMI = USAGE + "/whoami"
 REPORTS = "/v1/reports"
 
 
@@ -41,6 +42,8 @@ class Forwarder:
         """Who answers a path; None when it is not forwarded."""
         if path == REPORTS or path.startswith(REPORTS + "/"):
             return self._app(self._peers.reports, self._identity)
+        if path == WHOAMI:
+            return self._app(self._peers.usage, self._whoever)
         if path.startswith(USAGE + "/"):
             return self._app(self._peers.usage, self._usage_identity)
         if path.startswith(DASHBOARD):
@@ -98,11 +101,18 @@ class Forwarder:
             raise Unauthenticated("The admin token or a key is needed here.")
         return [(b"x-tollway-key-id", caller.key_id.encode())]
 
+    def _whoever(self, headers: dict[str, str]) -> Headers:
+        """Who asks who they are may be nobody: a page learns so that it has to show its sign-in form."""
+        try:
+            return self._usage_identity(headers)
+        except Unauthenticated:
+            return [(b"x-tollway-nobody", b"1")]
+
 
 def _ours_alone(name: bytes) -> bool:
     """Headers that say who asks may only come from us; keys end here."""
-    return name in (b"x-tollway-internal", b"x-tollway-key-id", b"x-tollway-admin", b"x-request-id", b"authorization",
-                    b"x-api-key", b"cookie")  # fmt: skip
+    return name in (b"x-tollway-internal", b"x-tollway-key-id", b"x-tollway-admin", b"x-tollway-nobody",
+                    b"x-request-id", b"authorization", b"x-api-key", b"cookie")  # fmt: skip
 
 
 class _Outgoing:

@@ -1,5 +1,6 @@
 """The chat surface: streamed answers as chat events, stopping them, and which tools and servers there are."""
 
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -22,6 +23,12 @@ from shared.wire.json_text import NotJsonError, decode_object, encode
 
 log = structlog.get_logger(__name__)
 
+PAGE = Path(__file__).parents[1] / "static" / "chat.html"
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
 
 def chat_endpoints(
     desk: Desk, tools: ToolsClient, resources: Resources, floor: Floor, running: RunningChats
@@ -31,6 +38,7 @@ def chat_endpoints(
         "/api/chat/stream": ChatEndpoint(desk, resources, floor, running, direct=False),
         "/api/chat/stream/direct": ChatEndpoint(desk, resources, floor, running, direct=True),
         "/api/chat/abort": AbortEndpoint(desk, floor, running),
+        "/api/chat/page": PageEndpoint(floor),
         "/api/tools": ListEndpoint(desk, floor, tools, "tools"),
         "/api/servers": ListEndpoint(desk, floor, tools, "servers"),
     }
@@ -126,6 +134,25 @@ class AbortEndpoint:
             session_id, request_id = read_stop(await exchange.body())
             aborted = await self._running.abort(caller.scope, session_id, request_id)
             await exchange.respond(200, {}, encode({"aborted": aborted}))
+
+        await exchange.run(work)
+
+
+class PageEndpoint:
+    """`/api/chat/page`: a small browser client, to try the chat and to read how it is done."""
+
+    def __init__(self, floor: Floor) -> None:
+        self._floor = floor
+        self._page = PAGE.read_bytes()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        exchange = Exchange(self._floor, scope, receive, send, "openai")
+
+        async def work(exchange: Exchange) -> None:
+            _require(scope["method"], "GET", "HEAD")
+            headers = {"content-type": "text/html; charset=utf-8", "content-security-policy": PAGE_POLICY}
+            await exchange.respond(200, headers, self._page)
 
         await exchange.run(work)
 

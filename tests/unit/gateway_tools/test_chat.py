@@ -262,6 +262,12 @@ async def test_all_tools_of_the_key_are_offered_unless_narrowed(gateway: Gateway
     assert (await chat(gateway, ask(tollway={"tools": ["c__three"]}), **ALL)).status == 400
 
 
+async def test_a_small_browser_client_is_shown_without_a_key(gateway: Gateway) -> None:
+    page = await gateway.get("/api/chat/page")
+    assert page.headers["content-type"].startswith("text/html")
+    assert b"/api/chat/stream" in page.body
+
+
 async def test_the_lists_tell_a_key_what_it_may_use(gateway: Gateway) -> None:
     announced(gateway)
     _, key = await gateway.make_key(tools=["a__*"])

@@ -22,7 +22,7 @@ from services.reports.reach import (
     RemoteCaller,
 )
 from services.reports.recipes import ANY_MODEL, Recipe, TokenRecipe, UsageRecipe
-from services.reports.relay import Relay, Sweeper, worker_name
+from services.reports.relay import OfferRelay, Sweeper, WebhookRelay, worker_name
 from services.reports.routes import install
 from services.reports.sources.gather import Sources
 from services.reports.store.jobs import JobStore
@@ -64,15 +64,18 @@ async def compose(
         return section.running_per_owner, section.retention_days
 
     webhooks = Webhooks(resources.http, guard)
-    relay = Relay(outbox, resources.bus, webhooks, resources.database.ready)
-    sweeper = Sweeper(work, jobs, artifacts, worker_name(incarnation), resources.database.ready, relay.wake.set)
+    ready = resources.database.ready
+    relay, herald = OfferRelay(outbox, ready, resources.bus), WebhookRelay(outbox, ready, webhooks)
+    sweeper = Sweeper(work, jobs, artifacts, worker_name(incarnation), ready, relay.wake.set)
 
     async def offer_again(job_id: str, due_at: float) -> None:
         await outbox.add(JOB, job_id, due_at)
 
+    # One set for all builders of the process: the pace of a data source is shared.
+    recipes = make_recipes(resources, gateway, usage)
+
     def builder(number: int) -> Builder:
         worker = worker_name(incarnation, number)
-        recipes = make_recipes(resources, gateway, usage)
         return Builder(work, artifacts, recipes, resources.tasks, worker, limits, offer_again, bell.ring)
 
     workers = {
@@ -91,7 +94,9 @@ async def compose(
         _text(settings.webhook_secret),
         relay.wake.set,
     )
-    return Part("reports", routes(desk), {**workers, "relay": relay.run, "sweeper": sweeper.run})
+    return Part(
+        "reports", routes(desk), {**workers, "relay": relay.run, "webhooks": herald.run, "sweeper": sweeper.run}
+    )
 
 
 def routes(desk: Desk) -> FastAPI:

@@ -73,6 +73,10 @@ class Builder:
         except LeaseLostError:
             log.info("report_lease_lost", job=job.id, attempt=job.attempt)
             return
+        except asyncio.CancelledError:
+            # The process stops: the next worker shall not have to wait until the lease has run out.
+            await asyncio.shield(self._store.release(job.id, job.attempt, clock.now()))
+            raise
         finally:
             self._told(job.id)
         counters.ENDED.labels(job.type, ended).inc()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import msgspec
@@ -20,7 +21,7 @@ from services.reports.plan import (
 )
 from services.reports.store.jobs import JobStore
 from services.reports.store.outbox import Outbox, Parcel
-from services.reports.store.rows import JOB
+from services.reports.store.rows import JOB, WEBHOOK
 from services.reports.store.work import WorkStore
 from services.reports.webhooks import Webhooks
 from shared import clock
@@ -33,26 +34,24 @@ AWAY_SECONDS = 2.0
 DAY_SECONDS = 86_400.0
 
 
-class Relay:
-    """Sends what transactions promised: job ids to the bus, ends to webhooks. At least once; ids stay the same."""
+class Relay(ABC):
+    """Sends one kind of what transactions promised. At least once; ids stay the same."""
 
-    def __init__(self, outbox: Outbox, bus: Bus, webhooks: Webhooks, ready: asyncio.Event) -> None:
+    def __init__(self, kind: str, outbox: Outbox, ready: asyncio.Event) -> None:
+        self._kind = kind
         self._outbox = outbox
-        self._bus = bus
-        self._webhooks = webhooks
         self._ready = ready
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
         await self._ready.wait()
-        await self._bus.declare(*QUEUES)
         while True:
             self.wake.clear()
             try:
-                parcels = await self._outbox.take(clock.now())
+                parcels = await self._outbox.take(self._kind, clock.now())
                 await asyncio.gather(*(self._send(parcel) for parcel in parcels))
             except DatabaseUnavailable as error:
-                log.warning("report_relay_waits", error=type(error).__name__)
+                log.warning("report_relay_waits", kind=self._kind, error=type(error).__name__)
                 await asyncio.sleep(AWAY_SECONDS)
                 continue
             if not parcels:
@@ -65,20 +64,23 @@ class Relay:
         except TimeoutError:
             return
 
+    @abstractmethod
     async def _send(self, parcel: Parcel) -> None:
-        if parcel.kind == JOB:
-            await self._offer(parcel)
-            return
-        url, secret = await self._outbox.address(parcel.job_id)
-        if not url or not secret or await self._webhooks.post(url, secret, f"msg_{parcel.id}", parcel.payload):
-            await self._outbox.sent(parcel)
-        elif parcel.tries < len(WEBHOOK_SECONDS):
-            await self._outbox.postpone(parcel, clock.now() + WEBHOOK_SECONDS[parcel.tries])
-        else:
-            log.warning("report_webhook_given_up", job=parcel.job_id)
-            await self._outbox.sent(parcel)
+        """Deliver one, then strike it off; or postpone it."""
 
-    async def _offer(self, parcel: Parcel) -> None:
+
+class OfferRelay(Relay):
+    """Job ids, to the bus."""
+
+    def __init__(self, outbox: Outbox, ready: asyncio.Event, bus: Bus) -> None:
+        super().__init__(JOB, outbox, ready)
+        self._bus = bus
+
+    async def run(self) -> None:
+        await self._bus.declare(*QUEUES)
+        await super().run()
+
+    async def _send(self, parcel: Parcel) -> None:
         body = msgspec.json.encode({"job_id": parcel.job_id})
         try:
             await self._bus.send(QUEUE, Message(body, message_id=parcel.id))
@@ -87,6 +89,24 @@ class Relay:
             await self._outbox.postpone(parcel, clock.now() + AWAY_SECONDS)
             return
         await self._outbox.sent(parcel)
+
+
+class WebhookRelay(Relay):
+    """Ends of jobs, to whoever asked to be told. A relay of its own: a slow receiver must not hold up offers."""
+
+    def __init__(self, outbox: Outbox, ready: asyncio.Event, webhooks: Webhooks) -> None:
+        super().__init__(WEBHOOK, outbox, ready)
+        self._webhooks = webhooks
+
+    async def _send(self, parcel: Parcel) -> None:
+        url, secret = await self._outbox.address(parcel.job_id)
+        if not url or not secret or await self._webhooks.post(url, secret, f"msg_{parcel.id}", parcel.payload):
+            await self._outbox.sent(parcel)
+        elif parcel.tries < len(WEBHOOK_SECONDS):
+            await self._outbox.postpone(parcel, clock.now() + WEBHOOK_SECONDS[parcel.tries])
+        else:
+            log.warning("report_webhook_given_up", job=parcel.job_id)
+            await self._outbox.sent(parcel)
 
 
 class Sweeper:

@@ -4,7 +4,10 @@ import re
 from dataclasses import dataclass, field
 from html import escape
 
-SANS = "'Helvetica Neue', 'Liberation Sans', Arial, 'Noto Sans', 'Noto Sans CJK SC', 'PingFang SC', sans-serif"
+SANS = (
+    "'Helvetica Neue', 'Liberation Sans', Arial, 'Noto Sans', "
+    "'Noto Sans CJK SC', 'PingFang SC', 'WenQuanYi Micro Hei', sans-serif"
+)
 LIGHT = {
     "paper": "#fffdf9",
     "ink": "#1d1c1a",

@@ -31,8 +31,10 @@ class Outbox:
         async with self._database.begin() as connection:
             await send_later(connection, kind, job_id, due_at)
 
-    async def take(self, now: float, most: int = 50) -> list[Parcel]:
-        query = sa.select(outbox).where(outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(most)
+    async def take(self, kind: str, now: float, most: int = 50) -> list[Parcel]:
+        query = (
+            sa.select(outbox).where(outbox.c.kind == kind, outbox.c.due_at <= now).order_by(outbox.c.due_at).limit(most)
+        )
         async with self._database.read() as connection:
             if (await connection.execute(query.limit(1))).first() is None:
                 return []

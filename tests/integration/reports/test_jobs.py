@@ -131,6 +131,22 @@ async def test_a_running_job_is_cancelled_and_its_processes_end(tmp_path, monkey
         assert (ended["status"], ended["artifacts"]) == ("cancelled", [])
 
 
+async def test_a_worker_that_is_stopped_gives_its_job_back_at_once(tmp_path):
+    market = MarketData(scenarios={"coingecko": "slow"})
+    async with served(market) as origin:
+        async with service(tmp_path, reports=live(origin)) as client:
+            job = await client.post(LIVE)
+            async with asyncio.timeout(20):
+                while (await client("GET", f"/v1/reports/{job['id']}", headers=ADMIN))[1]["stage"] is None:
+                    await asyncio.sleep(0.02)
+        market.scenarios = {}
+        async with service(tmp_path, reports=live(origin, etherscan={"enabled": False})) as client:
+            _, found = await client("GET", f"/v1/reports/{job['id']}", headers=ADMIN)
+            assert found["attempt"] == 1
+            ended = await client.ended(job["id"], 15)
+            assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
+
+
 async def test_a_deleted_job_is_gone_with_its_files(tmp_path):
     async with service(tmp_path) as client:
         job = await client.post()
@@ -379,9 +395,9 @@ async def test_a_webhook_to_a_private_address_is_refused_in_the_same_words(tmp_p
 async def test_offers_wait_in_the_outbox_while_the_bus_is_away(tmp_path, eventually):
     async with service(tmp_path, workers=()) as client:
         job = await client.post()
-        waiting = await Outbox(client.resources.database).take(clock.now())
+        waiting = await Outbox(client.resources.database).take("job", clock.now())
         assert [parcel.job_id for parcel in waiting] == [job["id"]]
-        assert await Outbox(client.resources.database).take(clock.now()) == []
+        assert await Outbox(client.resources.database).take("job", clock.now()) == []
 
 
 async def test_a_restart_with_an_emptied_bus_still_builds_what_was_queued(tmp_path):

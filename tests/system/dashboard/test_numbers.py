@@ -95,3 +95,17 @@ def test_a_session_tells_every_event_with_its_cost(fake, visits):
         cost = rows.nth(place).locator(".cost").inner_text()
         assert cost == "–" if event["cost"] is None else shown(cost) == Decimal(json.dumps(event["cost"]))
     assert rows.nth(1).locator(".state").inner_text() == "error"
+
+
+def test_pointing_at_a_bar_tells_its_parts_and_their_sum(fake, visits):
+    page = visits.open(fake.page)
+    page.wait_for_selector("[data-panel=spend] [data-drawn=yes]")
+    box = page.locator("[data-panel=spend] canvas").bounding_box()
+    page.mouse.move(box["x"] + 70, box["y"] + box["height"] / 2)
+    tip = page.locator("[data-panel=spend] .tip")
+    tip.wait_for()
+    told = usage_data.dashboard(7)["spend"]
+    assert tip.locator(".tip-head").inner_text() == told["labels"][0]
+    shown_values = [shown(text) for text in tip.locator("b").all_inner_texts()]
+    expected = [told["total"][0], *(one["values"][0] for one in told["series"])]
+    assert shown_values == [Decimal(json.dumps(one)) for one in expected]

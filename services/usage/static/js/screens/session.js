@@ -2,7 +2,7 @@
 import { ask, query } from "../api.js";
 import { fill, h } from "../dom.js";
 import { panel } from "../figure.js";
-import { clockOf, count, grouped, momentOf, money, unitText } from "../format.js";
+import { clockOf, count, grouped, momentOf, money, secondsText, unitText } from "../format.js";
 import { t } from "../i18n.js";
 import { listen } from "../live.js";
 import { loader, paced } from "../load.js";
@@ -106,7 +106,13 @@ function tokens(event) {
 const TONES = { ok: "good", aborted: "warn", interrupted: "warn", error: "bad" };
 const KINDS = { model: "Model call", tool: "Tool call", cache: "Cache hit" };
 
-function eventRow(event) {
+// How long after the session's first event: exact while it is short.
+function offsetText(ms) {
+  return `+${ms < 10000 ? unitText(ms, "ms") : secondsText(ms / 1000)}`;
+}
+
+// `moment` writes the time: with its day when the session has seen more than one.
+function eventRow(event, moment) {
   const kind = event.kind === "model" ? (event.success ? "" : event.status === "error" ? "failed" : "") : event.kind;
   const facts = [
     event.kind === "model" && tokens(event),
@@ -127,8 +133,8 @@ function eventRow(event) {
     h(
       "div",
       { class: "line" },
-      h("time", {}, clockOf(event.time)),
-      event.offset_ms !== undefined && h("span", { class: "dim small" }, `+${unitText(event.offset_ms, "ms")}`),
+      h("time", {}, moment(event.time)),
+      event.offset_ms !== undefined && h("span", { class: "dim small" }, offsetText(event.offset_ms)),
       h("strong", {}, event.model || t("(none)")),
       h("span", { class: "dim" }, `${t(KINDS[event.kind] || event.kind)} · ${event.provider ?? "–"}`),
       h("span", { class: `state ${TONES[event.status] || "plain"}` }, t(event.status)),
@@ -148,6 +154,8 @@ function eventRow(event) {
 }
 
 function timelinePanel(data) {
+  const oneDay = momentOf(data.first_at).slice(0, 10) === momentOf(data.last_at).slice(0, 10);
+  const moment = oneDay ? clockOf : (stamp) => momentOf(stamp).slice(5);
   const item = (words, value) => h("div", {}, h("dt", {}, words), h("dd", {}, value));
   const columns = COLUMNS.map((key) => ({ key, label: key }));
   const csv = h(
@@ -179,7 +187,11 @@ function timelinePanel(data) {
       data.session_id,
       { actions: csv, wide: true, name: "timeline" },
       h("p", { class: "summary" }, data.events.length ? summary : t("Nothing is booked for this session.")),
-      h("ol", { class: "timeline" }, data.events.map(eventRow)),
+      h(
+        "ol",
+        { class: "timeline" },
+        data.events.map((event) => eventRow(event, moment)),
+      ),
     ),
   ];
 }

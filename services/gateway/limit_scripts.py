@@ -1,31 +1,59 @@
-"""The atomic steps of limits and budgets, each as Lua for Redis and as Python for memory, with the same
-effect.
+"""The atomic steps of limits and budgets, each as Lua for Redis and as Python for memory, with the same effect.
 
-One hash per key holds: `w` the minute, `rc rp tc tp` requests and tokens of this and the last minute; `dw ds mw ms`
-the
-day and month in force with what was spent in them; `held` the sum of the reservations `r:<id>` = `amount|expiry`, and
-`hx` the time at which the first of them expires. Amounts are nano-units; -1 stands for "no limit".
+One hash per key holds: `m0 … m11` the last minute in slots of five seconds, each `slot|requests|tokens`; `dw ds mw ms`
+the day and month in force with what was spent in them; `held` the sum of the reservations `r:<id>` = `amount|expiry`,
+and `hx` the time at which the first of them expires. Amounts are nano-units; -1 stands for "no limit".
 """
 
+import math
 from collections.abc import Sequence
 
 from shared.cache import Args, MemoryView, Script
 
 OK, REQUESTS, TOKENS, DAY, MONTH, UNKNOWN_SPEND = range(6)
-MINUTE = 60
+SLOT_SECONDS = 5
+SLOTS = 12
 
 _LUA_COMMON = """
 local h = KEYS[1]
 local function num(f) return tonumber(redis.call('HGET', h, f) or '0') end
 local function put(f, v) redis.call('HSET', h, f, string.format('%.0f', v)) end
-local function roll(now)
-  local minute = math.floor(now / 60)
-  local seen = num('w')
-  if seen ~= minute then
-    local last = seen == minute - 1
-    put('rp', last and num('rc') or 0) put('tp', last and num('tc') or 0)
-    put('rc', 0) put('tc', 0) put('w', minute)
+local function slots(now)
+  local slot, found = math.floor(now / 5), {}
+  local kept = redis.call('HMGET', h, 'm0', 'm1', 'm2', 'm3', 'm4', 'm5', 'm6', 'm7', 'm8', 'm9', 'm10', 'm11')
+  for k = 1, 12 do
+    local s, r, t
+    if kept[k] then s, r, t = string.match(kept[k], '(%d+)|(%d+)|(%d+)') end
+    s = tonumber(s or '0')
+    if s and slot - s < 12 and s <= slot then found[#found + 1] = {s, tonumber(r), tonumber(t)} end
   end
+  table.sort(found, function(a, b) return a[1] < b[1] end)
+  return slot, found
+end
+local function used(found, n)
+  local sum = 0
+  for _, e in ipairs(found) do sum = sum + e[n] end
+  return sum
+end
+local function wait(found, n, over, now)
+  for _, e in ipairs(found) do
+    over = over - e[n]
+    if over <= 0 and e[n] > 0 then return math.ceil(((e[1] + 12) * 5 - now) * 1000) end
+  end
+  return 60000
+end
+local function reset(found, n, now)
+  for i = #found, 1, -1 do
+    if found[i][n] > 0 then return math.ceil(((found[i][1] + 12) * 5 - now) * 1000) end
+  end
+  return 0
+end
+local function add(slot, requests, tokens)
+  local field = 'm' .. (slot % 12)
+  local s, r, t = string.match(redis.call('HGET', h, field) or '0|0|0', '(%d+)|(%d+)|(%d+)')
+  if tonumber(s) ~= slot then r, t = 0, 0 end
+  local sum = math.max(0, tonumber(t) + tokens)
+  redis.call('HSET', h, field, string.format('%.0f|%.0f|%.0f', slot, tonumber(r) + requests, sum))
 end
 local function sweep(now)
   local first = redis.call('HGET', h, 'hx')
@@ -60,13 +88,15 @@ local function arg(n) return tonumber(ARGV[n]) end
 local now, rpm, tpm, twant, tmin = arg(1), arg(2), arg(3), arg(4), arg(5)
 local day, dlimit, month, mlimit = arg(6), arg(7), arg(8), arg(9)
 local nwant, nmin, id, ends, ttl = arg(10), arg(11), ARGV[12], arg(13), arg(14)
-roll(now)
-local rest = 1 - (now % 60) / 60
-local verdict, tokens, nano = 0, twant, nwant
-if rpm >= 0 and num('rc') + num('rp') * rest + 1 > rpm then verdict = 1 end
+local slot, found = slots(now)
+local requests, used_tokens = used(found, 2), used(found, 3)
+local verdict, tokens, nano, waits = 0, twant, nwant, 0
+if rpm >= 0 and requests + 1 > rpm then
+  verdict, waits = 1, wait(found, 2, requests + 1 - rpm, now)
+end
 if verdict == 0 and tpm >= 0 then
-  local room = tpm - num('tc') - math.ceil(num('tp') * rest)
-  if room < tmin then verdict = 2 end
+  local room = tpm - used_tokens
+  if room < tmin then verdict, waits = 2, wait(found, 3, tmin - room, now) end
   tokens = math.min(twant, room)
 end
 if verdict == 0 and (dlimit >= 0 or mlimit >= 0) then
@@ -84,20 +114,24 @@ if verdict == 0 and (dlimit >= 0 or mlimit >= 0) then
     end
   end
 else nano = 0 end
-if verdict == 0 then put('rc', num('rc') + 1) put('tc', num('tc') + tokens) end
+if verdict == 0 then
+  add(slot, 1, tokens)
+  slot, found = slots(now)
+  requests, used_tokens = requests + 1, used_tokens + tokens
+end
 redis.call('EXPIRE', h, ttl)
-return {verdict, tokens, nano, num('rc'), num('rp'), num('tc'), num('tp'), num('ds'), num('ms'), num('held')}
+return {verdict, tokens, nano, requests, used_tokens, waits, reset(found, 2, now), reset(found, 3, now),
+  num('ds'), num('ms'), num('held')}
 """
 )
 
 _SETTLE_LUA = (
     _LUA_COMMON
     + """
-local now, id, minute = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local now, id, slot = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
 local delta, spent = tonumber(ARGV[4]), tonumber(ARGV[5])
-roll(now)
-local field = minute == num('w') and 'tc' or 'tp'
-put(field, math.max(0, num(field) + delta))
+local kept = string.match(redis.call('HGET', h, 'm' .. (slot % 12)) or '0|0|0', '(%d+)|')
+if tonumber(kept) == slot then add(slot, 0, delta) end
 local found = redis.call('HGET', h, 'r:' .. id)
 if found then
   redis.call('HDEL', h, 'r:' .. id)
@@ -158,13 +192,27 @@ class _Hash:
     def __setitem__(self, name: str, value: float) -> None:
         self.fields[name] = f"{value:.0f}"
 
-    def roll(self, now: float) -> None:
-        """Begin a new minute if it is one."""
-        minute = now // MINUTE
-        if self["w"] != minute:
-            last = self["w"] == minute - 1
-            self["rp"], self["tp"] = (self["rc"], self["tc"]) if last else (0, 0)
-            self["rc"], self["tc"], self["w"] = 0, 0, minute
+    def slots(self, now: float) -> list[tuple[int, int, int]]:
+        """The last minute's slots with their requests and tokens, oldest first."""
+        current = int(now // SLOT_SECONDS)
+        kept = [self._slot(number) for number in range(SLOTS)]
+        return sorted(entry for entry in kept if 0 <= current - entry[0] < SLOTS)
+
+    def add(self, slot: int, requests: int, tokens: int) -> None:
+        """Count in a slot, which may begin with that."""
+        kept, counted, used = self._slot(slot % SLOTS)
+        if kept != slot:
+            counted, used = 0, 0
+        self.fields[f"m{slot % SLOTS}"] = f"{slot}|{counted + requests}|{max(0, used + tokens)}"
+
+    def correct(self, slot: int, tokens: int) -> None:
+        """Change what a slot counted, unless it has passed."""
+        if self._slot(slot % SLOTS)[0] == slot:
+            self.add(slot, 0, tokens)
+
+    def _slot(self, number: int) -> tuple[int, int, int]:
+        slot, requests, tokens = map(int, self.fields.get(f"m{number}", "0|0|0").split("|"))
+        return slot, requests, tokens
 
     def sweep(self, now: float) -> None:
         """Drop reservations that nobody renewed."""
@@ -193,14 +241,15 @@ class _Hash:
 def _admit(view: MemoryView, keys: Sequence[str], args: Args) -> list[int]:
     now, rpm, tpm, tokens, least_tokens, day, day_limit, month, month_limit, nano, least_nano = map(float, args[:11])
     row = _Hash(view, keys[0])
-    row.roll(now)
-    rest = 1 - (now % MINUTE) / MINUTE
-    verdict = OK
-    if rpm >= 0 and row["rc"] + row["rp"] * rest + 1 > rpm:
-        verdict = REQUESTS
+    slots = row.slots(now)
+    requests, used = sum(entry[1] for entry in slots), sum(entry[2] for entry in slots)
+    verdict, waits = OK, 0
+    if rpm >= 0 and requests + 1 > rpm:
+        verdict, waits = REQUESTS, _wait(slots, 1, requests + 1 - rpm, now)
     if verdict == OK and tpm >= 0:
-        room = tpm - row["tc"] + (-row["tp"] * rest) // 1
-        verdict = TOKENS if room < least_tokens else OK
+        room = tpm - used
+        if room < least_tokens:
+            verdict, waits = TOKENS, _wait(slots, 2, least_tokens - room, now)
         tokens = min(tokens, room)
     if verdict == OK and (day_limit >= 0 or month_limit >= 0):
         row.sweep(now)
@@ -210,11 +259,30 @@ def _admit(view: MemoryView, keys: Sequence[str], args: Args) -> list[int]:
     else:
         nano = 0
     if verdict == OK:
-        row["rc"] += 1
-        row["tc"] += tokens
+        row.add(int(now // SLOT_SECONDS), 1, int(tokens))
+        slots, requests, used = row.slots(now), requests + 1, used + int(tokens)
     view.expire(keys[0], float(args[13]))
-    told = (row[name] for name in ("rc", "rp", "tc", "tp", "ds", "ms", "held"))
-    return [verdict, int(tokens), int(nano), *(int(number) for number in told)]
+    told = (row[name] for name in ("ds", "ms", "held"))
+    resets = _reset(slots, 1, now), _reset(slots, 2, now)
+    return [verdict, int(tokens), int(nano), requests, used, waits, *resets, *(int(number) for number in told)]
+
+
+def _wait(slots: list[tuple[int, int, int]], which: int, over: float, now: float) -> int:
+    """Milliseconds until enough of the oldest slots have passed."""
+    for entry in slots:
+        over -= entry[which]
+        if over <= 0 and entry[which] > 0:
+            return _passes(entry[0], now)
+    return SLOTS * SLOT_SECONDS * 1000
+
+
+def _reset(slots: list[tuple[int, int, int]], which: int, now: float) -> int:
+    """Milliseconds until nothing of the last minute counts any more."""
+    return next((_passes(entry[0], now) for entry in reversed(slots) if entry[which] > 0), 0)
+
+
+def _passes(slot: int, now: float) -> int:
+    return math.ceil(((slot + SLOTS) * SLOT_SECONDS - now) * 1000)
 
 
 def _money(
@@ -233,11 +301,9 @@ def _money(
 
 
 def _settle(view: MemoryView, keys: Sequence[str], args: Args) -> int:
-    now, minute, delta, spent = float(args[0]), float(args[2]), float(args[3]), float(args[4])
+    spent = float(args[4])
     row = _Hash(view, keys[0])
-    row.roll(now)
-    field = "tc" if minute == row["w"] else "tp"
-    row[field] = max(0, row[field] + delta)
+    row.correct(int(args[2]), int(args[3]))
     found = row.fields.pop(f"r:{args[1]}", None)
     if found is not None:
         row["held"] = max(0, row["held"] - float(found.split("|")[0]))

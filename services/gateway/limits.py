@@ -43,7 +43,7 @@ class Hold:
     reservation: str
     tokens: int
     nano: int
-    minute: int
+    slot: int
     cache: Cache
     standing: Standing
     settled: bool = field(default=False)
@@ -113,9 +113,18 @@ class Limiter:
         if told[0] == scripts.UNKNOWN_SPEND:
             await self._seed(key, cache)
             cache, told = await self._run(scripts.ADMIT, key, args)
-        standing = Standing.of(key, now, told)
+        standing = Standing.of(key, told)
         _raise_if_refused(key, told, standing, request.dialect)
-        hold = Hold(key, request.model, reservation, int(told[1]), int(told[2]), int(now // 60), cache, standing)
+        hold = Hold(
+            key,
+            request.model,
+            reservation,
+            int(told[1]),
+            int(told[2]),
+            int(now // scripts.SLOT_SECONDS),
+            cache,
+            standing,
+        )
         self._holds.add(hold)
         if key.budgeted:
             self._active[key.id] = key
@@ -134,7 +143,7 @@ class Limiter:
             self._habits.setdefault(hold.model, _Habit()).saw(max(outputs))
         cost = self._spending.cost(spent) if hold.key.budgeted else 0
         now = clock.now()
-        args: Args = [now, hold.reservation, hold.minute, used - hold.tokens, cost, IDLE_SECONDS]
+        args: Args = [now, hold.reservation, hold.slot, used - hold.tokens, cost, IDLE_SECONDS]
         try:
             await hold.cache.run(scripts.SETTLE, [_name(hold.key)], args)
         except CacheUnavailable:
@@ -209,21 +218,21 @@ def _raise_if_refused(key: Key, told: list[int], standing: Standing, dialect: Di
     if verdict == scripts.REQUESTS:
         raise RateLimited(
             f"Rate limit reached: {key.requests_per_minute} requests per minute.",
-            retry_after=standing.requests_wait(1),
+            retry_after=told[5] / 1000,
             headers=standing.headers(dialect),
         )
     if verdict == scripts.TOKENS:
         raise RateLimited(
             f"Rate limit reached: {key.tokens_per_minute} tokens per minute.",
-            retry_after=standing.tokens_wait(),
+            retry_after=told[5] / 1000,
             headers=standing.headers(dialect),
         )
     if verdict in (scripts.DAY, scripts.MONTH):
         daily = verdict == scripts.DAY
         limit = (key.budget_per_day if daily else key.budget_per_month) or 0
-        spent = told[7] if daily else told[8]
+        spent = told[8] if daily else told[9]
         raise BudgetExceeded(
             f"The {'daily' if daily else 'monthly'} budget of this key is {decimal_of(limit)}: "
-            f"{decimal_of(spent)} is spent and {decimal_of(told[9])} is reserved by running requests.",
+            f"{decimal_of(spent)} is spent and {decimal_of(told[10])} is reserved by running requests.",
             headers={"x-should-retry": "false"},
         )

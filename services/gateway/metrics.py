@@ -16,7 +16,6 @@ DURATION = Histogram(
 )
 TOKENS = Counter("tollway_tokens_total", "Tokens used", ["model", "kind"])
 IN_FLIGHT = Gauge("tollway_requests_in_flight", "Requests being answered", ["kind"], multiprocess_mode="livesum")
-REFUSED = Counter("tollway_requests_refused_total", "Requests refused before a provider was asked", ["code"])
 PROMPT_CACHE = Counter("tollway_prompt_cache_total", "Look-ups of the prompt cache", ["result"])
 
 # Names that clients make up must not become labels without end.

@@ -35,7 +35,14 @@ def step(dice: random.Random, now: float, known: list[str]) -> tuple[Any, list[A
         ]
     if kind < 0.75:
         settled = known.pop(dice.randrange(len(known)))
-        return scripts.SETTLE, [now, settled, now // 60, dice.randrange(-200, 200), dice.randrange(3_000_000_000), 1000]
+        return scripts.SETTLE, [
+            now,
+            settled,
+            int(now // 5),
+            dice.randrange(-200, 200),
+            dice.randrange(3_000_000_000),
+            1000,
+        ]
     if kind < 0.85:
         return scripts.RENEW, [now + 30, dice.choice(known), dice.randrange(1, 1_000_000)]
     if kind < 0.93:

@@ -3,10 +3,7 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
 from services.gateway.limit_scripts import ADMIT
-from services.gateway.rate_headers import Window
 from shared import clock
 from shared.cache import Script
 from tests.fakes.gateway import Gateway, ScriptedAnswer, opened
@@ -28,7 +25,7 @@ async def test_requests_per_minute_are_refused_with_the_dialects_headers(gateway
     assert second.headers["anthropic-ratelimit-requests-remaining"] == "0"
     refused = await gateway.chat(key=secret)
     assert refused.status == 429
-    assert 1 <= int(refused.headers["retry-after"]) <= 120
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
     assert refused.json()["error"]["code"] == "rate_limit_exceeded"
     assert refused.headers["x-ratelimit-remaining-requests"] == "0"
     assert len(gateway.router.calls) == 2
@@ -139,8 +136,15 @@ def _seed_windows(view: object, keys: object, args: object) -> int:
 _SEEDED = Script("test_seeded", "", _seed_windows)
 
 
-def test_a_wait_is_as_long_as_it_takes_until_there_is_room() -> None:
-    assert Window(3, 3, 0, 0.5).wait(1) == 30 + 20
-    assert Window(3, 0, 3, 0.5).wait(1) == 0
-    assert Window(3, 0, 3, 0.0).wait(1) == pytest.approx(20)
-    assert Window(3, 2, 4, 0.5).remaining == 0
+async def test_a_wait_is_never_longer_than_a_minute_and_then_there_is_room(gateway: Gateway) -> None:
+    cache, began = gateway.resources.cache, 1_790_000_003.0
+
+    async def admit(at: float) -> list[int]:
+        args = [at, 3, -1, 1, 1, 1, -1, 1, -1, 0, 0, "r", at + 30, 1000]
+        return list(await cache.run(ADMIT, ["waits"], args))
+
+    assert [(await admit(began + second))[0] for second in (0, 1, 20, 30)] == [0, 0, 0, 1]
+    wait = (await admit(began + 30))[5] / 1000
+    assert 0 < wait <= 60
+    assert (await admit(began + 30 + wait - 0.1))[0] == 1
+    assert (await admit(began + 30 + wait))[0] == 0

@@ -63,7 +63,8 @@ class OpenAIBurst:
         """How many bytes may go on."""
         end = len(data)
         for finish in _FINISHES:
-            if (found := data.find(finish, 0, end)) >= 0:
+            # From the end, where it stands if it is there; an earlier one is not plain and fails to decode.
+            if (found := data.rfind(finish, 0, end)) >= 0:
                 end = data.rfind(b"\n\n", 0, found) + 2
         events = data[: data.rfind(b"\n\n", 0, end) + 2]
         if not _all_begin_with(b"data: ", events, lines=2):
@@ -98,10 +99,11 @@ class AnthropicBurst:
 
 def _all_begin_with(head: bytes, events: bytes, *, lines: int) -> bool:
     """Whether these events have this head and nothing else beside their data: counting is cheaper than looking."""
-    if not events.startswith(head):
+    if not events.startswith(head) or b"\r" in events:
         return False
-    count = events.count(b"\n\n")
-    return events.count(b"\n\n" + head) == count - 1 and events.count(b"\n") == count * lines and events.find(b"\r") < 0
+    line_ends = events.count(b"\n")
+    # Each head but the first brings two line ends before it, the last event two behind it, and each head its own.
+    return line_ends % lines == 0 and events.count(b"\n\n" + head) == line_ends // lines - 1
 
 
 def burst_for(reader: Any) -> Burst | None:

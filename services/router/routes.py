@@ -27,6 +27,7 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
+_UNWATCHED_SECONDS = 0.1
 _CUT = Ending(status="error", error="the router could not finish the answer")
 
 
@@ -81,7 +82,8 @@ class Routes:
             raise BadRequest(f"not a call: {error}") from error
         running = Running()
         self._running.add(running)
-        watcher = self._tasks.start(running.watch(receive), name="gateway-watch")
+        # Most answers are over before anybody could leave: only a longer one is worth a watcher.
+        later = asyncio.get_running_loop().call_later(_UNWATCHED_SECONDS, running.begin_watch, self._tasks, receive)
         try:
             running.answer = await self._router.call(call)
             await _send_answer(running.answer, send)
@@ -90,7 +92,8 @@ class Routes:
                 raise
             running.task.uncancel()
         finally:
-            watcher.cancel()
+            later.cancel()
+            running.end_watch()
             self._running.discard(running)
             if running.answer is not None:
                 await running.answer.close()
@@ -105,8 +108,18 @@ class Running:
         self.task: asyncio.Task[Any] = task
         self.answer: Answer | None = None
         self.over = False
+        self._watcher: asyncio.Task[None] | None = None
 
-    async def watch(self, receive: Receive) -> None:
+    def begin_watch(self, tasks: Tasks, receive: Receive) -> None:
+        """Watch for the gateway leaving, beside the answer."""
+        self._watcher = tasks.start(self._watch(receive), name="gateway-watch")
+
+    def end_watch(self) -> None:
+        """The answer is over."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def _watch(self, receive: Receive) -> None:
         """Wait for the gateway to leave."""
         while (await receive())["type"] != "http.disconnect":
             pass

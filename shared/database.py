@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 MIGRATION_LOCK = 0x746F_6C6C  # one number for all of Tollway: services migrate one after another
 RETRY_SECONDS = 1.0
+# Our queries are many and small: compiling them or starting workers for them costs more than running them.
+_SHORT_QUERIES = {"jit": "off", "max_parallel_workers_per_gather": "0"}
 # Classes of SQLSTATE: lost connections, deadlocks, too few resources, a server that starts or stops.
 AWAY_STATES = ("08", "40", "53", "57")
 
@@ -125,7 +127,7 @@ class Database:
             connect_args={
                 "timeout": 5,
                 "command_timeout": 60,
-                "server_settings": {"timezone": "UTC", "application_name": "tollway"},
+                "server_settings": {"timezone": "UTC", "application_name": "tollway", **_SHORT_QUERIES},
             },
         )
 

@@ -43,18 +43,24 @@ async def follow(store: JobStore, bell: Bell, job_id: str, after: int, draining:
     """The job's events after a sequence number as SSE frames, ending with the terminal one."""
     quiet_since = clock.monotonic()
     while not draining.is_set():
-        for sequence, body in await store.events_after(job_id, after):
+        told = await store.events_after(job_id, after)
+        for sequence, body in told:
             after, quiet_since = sequence, clock.monotonic()
             yield b"id: %d\ndata: %s\n\n" % (sequence, msgspec.json.encode(body))
             if body["status"] in TERMINAL:
                 return
+        if not told and await _is_over(store, job_id, after):
+            return
         if clock.monotonic() - quiet_since >= PING_SECONDS:
             quiet_since = clock.monotonic()
-            # Somebody may have deleted the job that is being followed.
-            if await store.get(job_id, None) is None:
-                return
             yield b": ping\n\n"
         await bell.wait(job_id, LOOK_SECONDS)
+
+
+async def _is_over(store: JobStore, job_id: str, after: int) -> bool:
+    """Nothing more will come: the end was seen before, or the job was deleted."""
+    job = await store.get(job_id, None)
+    return job is None or (job.is_terminal and job.sequence <= after)
 
 
 async def until_moved(store: JobStore, bell: Bell, job_id: str, seconds: float, draining: asyncio.Event) -> None:

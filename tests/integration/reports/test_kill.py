@@ -14,6 +14,8 @@ from aiohttp import web
 from shared.bus import Message
 from tests.integration.reports.desk import SAMPLE, service
 
+# Two fresh processes per test: generous, for machines that are busy with other things.
+pytestmark = pytest.mark.timeout(300)
 WORKER = Path(__file__).with_name("worker.py")
 STAGES = ["resolve", "fetch", "compute", "insight", "render", "store"]
 CLAIMS = json.dumps(
@@ -53,7 +55,7 @@ async def worker(data, environment, **options):
     given = json.dumps({"data": str(data), "environment": environment, **options})
     process = await asyncio.create_subprocess_exec(sys.executable, str(WORKER), given, stdout=asyncio.subprocess.PIPE)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await process.stdout.readline()
         yield process
     finally:
@@ -89,7 +91,7 @@ async def test_a_worker_killed_at_any_stage_leaves_one_artefact_and_one_bill(tmp
     async with gateway() as (url, calls), service(tmp_path, workers=()) as client:
         environment = {"tollway_url": url}
         job = await client.post({**SAMPLE, "insight": True, "formats": ["html", "json"]})
-        async with worker(tmp_path, environment, kill=kill) as doomed, asyncio.timeout(30):
+        async with worker(tmp_path, environment, kill=kill) as doomed, asyncio.timeout(60):
             assert await doomed.wait() == -signal.SIGKILL
         async with worker(tmp_path, environment):
             ended = await client.ended(job["id"])

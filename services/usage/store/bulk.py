@@ -9,7 +9,7 @@ from sqlalchemy import Table, TextClause, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-_POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]
+_POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 _encoder = msgspec.json.Encoder()
 
 # How a column of a row that is there changes. CASE: the databases name least and greatest differently.

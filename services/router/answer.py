@@ -86,7 +86,7 @@ class StreamAnswer:
         self._watchdog = Watchdog(
             attempt.exchange, idle_seconds=attempt.provider.timeouts.idle, total_at=attempt.deadline_at
         )
-        self._first = self._counted(attempt.held + self._state())
+        self._first = self._counted(attempt.held) + self._state()
 
     @property
     def chunks(self) -> AsyncIterator[bytes]:
@@ -103,7 +103,7 @@ class StreamAnswer:
         try:
             while self.ending is None:
                 if chunk := await self._pull():
-                    return self._counted(chunk)
+                    return chunk
         except asyncio.CancelledError:
             self._leave(None)
             raise
@@ -137,13 +137,13 @@ class StreamAnswer:
             return self._cut(broken.error)
         watchdog.waiting_since = None
         if not data:
-            out = relay.finish()
+            out = self._counted(relay.finish())
             if relay.ended or relay.failure is not None:
                 return out + self._state()
             return out + self._break_off(
                 unreachable("the provider closed the connection before its answer was complete")
             )
-        out = relay.feed(data)
+        out = self._counted(relay.feed(data))
         if relay.ended or relay.failure is not None or relay.progress.finished:
             return out + self._state()
         self._attempt.meter.flowing(relay.progress)
@@ -163,7 +163,7 @@ class StreamAnswer:
 
     def _cut(self, error: UpstreamError) -> bytes:
         """Reading failed: fine if the answer had come to its end, else the client must hear of it."""
-        out = self._relay.finish()
+        out = self._counted(self._relay.finish())
         if self._relay.ended:
             self._complete()
             return out

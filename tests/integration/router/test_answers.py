@@ -36,3 +36,4 @@ async def test_a_stream_goes_through_and_is_booked_once(bench: Bench, target: st
     assert event.usage.output_tokens == bench.provider.calls[0].output_tokens
     assert event.ttft_ms is not None
     assert bench.spool.noted
+    assert event.bytes_out == len(body)

@@ -82,15 +82,15 @@ def _told(headers: Mapping[str, str], name: str) -> str | None:
 
 
 def _name(field: str, value: str | None) -> str | None:
-    if value is not None and len(value) > MAX_LENGTH:
-        raise BadRequest(f"'{field}' is longer than {MAX_LENGTH} characters.", param=field)
+    if value is not None and (len(value) > MAX_LENGTH or "\0" in value):
+        raise BadRequest(f"'{field}' must be a text of at most {MAX_LENGTH} characters, none of them NUL.", param=field)
     return value or None
 
 
 def _label(headers: Mapping[str, str], metadata: bytes | None, prompt_cache_key: bytes | None) -> str | None:
     """The conversation a client marks by itself: it labels usage and never keeps history."""
     marked = headers.get("x-claude-code-session-id") or _session_in(_user_in(metadata)) or _string(prompt_cache_key)
-    return marked[:MAX_LENGTH] if marked else None
+    return marked.replace("\0", "")[:MAX_LENGTH] if marked else None
 
 
 def _user_in(metadata: bytes | None) -> str | None:

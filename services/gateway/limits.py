@@ -31,6 +31,7 @@ IDLE_SECONDS = 172_800
 UNBOUNDED_OUTPUT_TOKENS = 4096  # reserved for a request that sets no bound itself
 USUAL_OUTPUT_TOKENS = 256  # of an unbounded request against a rate, which is soft where a budget is not
 UNKNOWN_OUTPUT_TOKENS = 1  # the least a request is admitted with while nothing is known of the model's answers
+MOST_HABITS = 1000
 NO_LIMIT = -1
 
 
@@ -140,6 +141,8 @@ class Limiter:
         used = sum((attempt.usage.total_tokens or 0) for attempt in spent if attempt.usage)
         outputs = [attempt.usage.output_tokens for attempt in spent if attempt.usage and attempt.usage.output_tokens]
         if outputs and not bounded:
+            if len(self._habits) >= MOST_HABITS:
+                self._habits.clear()  # names that clients make up must not be remembered without end
             self._habits.setdefault(hold.model, _Habit()).saw(max(outputs))
         cost = self._spending.cost(spent) if hold.key.budgeted else 0
         now = clock.now()

@@ -11,8 +11,9 @@ def _list_of(items: Document) -> Document:
     return {"type": "array", "minItems": 1, "items": items}
 
 
-_NAME: Document = {"type": "string", "minLength": 1, "maxLength": 256}
-_LABEL: Document = {"type": ["string", "null"], "maxLength": 256}
+_NO_NUL = "^[^\\u0000]*$"
+_NAME: Document = {"type": "string", "minLength": 1, "maxLength": 256, "pattern": _NO_NUL}
+_LABEL: Document = {"type": ["string", "null"], "maxLength": 256, "pattern": _NO_NUL}
 _COUNT: Document = {"type": ["integer", "null"], "minimum": 1, "maximum": 1_000_000}
 
 _FLAG: Document = {"type": ["boolean", "null"]}

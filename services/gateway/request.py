@@ -102,7 +102,7 @@ def read_request(body: bytes, headers: Mapping[str, str], dialect: Dialect, oper
     except DoubledNameError as error:
         raise BadRequest(f"'{error.name}' is given twice.", param=error.name) from error
     model = _read(members, "model", _model, required=True)
-    if not model or len(model) > MAX_NAME:
+    if not model or len(model) > MAX_NAME or "\0" in model:
         raise BadRequest(f"'model' must be a string of 1 to {MAX_NAME} characters.", param="model")
     _check_content(members, dialect, operation)
     streaming = operation == "chat"

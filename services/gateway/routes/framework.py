@@ -21,10 +21,11 @@ log = structlog.get_logger(__name__)
 
 DESCRIPTION = """One gate for every model, in OpenAI's and Anthropic's protocols.
 
-Keys travel as `Authorization: Bearer …` or `x-api-key: …`, on every surface; when both are sent and differ, `Authorization`
-decides. Without TOKEN and without keys every client surface is open, whatever key is sent; the first key that is made
-closes the gateway, and it stays closed when that key is revoked. Admin surfaces want the admin token when one is set.
-A request without a bound on its answer is admitted to a budget with what its model usually answers, or with all that is left.
+Keys travel as `Authorization: Bearer …` or `x-api-key: …`, on every surface; when both are sent and differ,
+`Authorization` decides. Without TOKEN and without keys every client surface is open, whatever key is sent; the first
+key that is made closes the gateway, and it stays closed when that key is revoked. Admin surfaces want the admin token
+when one is set. A request without a bound on its answer is admitted to a budget with what its model usually answers,
+or with all that is left.
 """
 _KINDS: dict[int, type[TollwayError]] = {400: BadRequest, 404: NotFound, 422: Unprocessable}
 

@@ -103,6 +103,8 @@ async def test_a_clients_own_marks_label_usage_and_keep_no_history(
         ({**CHAT, "stream": "yes"}, "stream"),
         ({**CHAT, "session_id": 5}, "session_id"),
         ({**CHAT, "session_id": "x" * 300}, "session_id"),
+        ({**CHAT, "session_id": "a\0b"}, "session_id"),
+        ({**CHAT, "model": "m\0"}, "model"),
         ({**CHAT, "tollway": []}, "tollway"),
         ({**CHAT, "max_tokens": "many"}, "max_tokens"),
     ],

@@ -225,3 +225,16 @@ async def test_the_router_explains_itself(bench: Bench) -> None:
     assert second["cooldown_left_seconds"] > 0
     assert told["auto"] in ("m", "f")
     assert b"sk-" not in json.dumps(told).encode()
+
+
+async def test_the_cost_strategy_asks_the_cheapest_first(bench: Bench) -> None:
+    prices = {"echo": {"input": 1, "output": 1}, "ok": {"input": 0.1, "output": 0.1}}
+    bench.configure({"m": ["o/echo", "o/ok"]}, routing={"strategy": "cost"}, usage={"prices": prices})
+    assert (await bench.ask("m")).headers["x-tollway-model"] == "ok"
+
+
+async def test_the_latency_strategy_finds_the_quickest(bench: Bench) -> None:
+    bench.configure({"m": ["o/slow-10", "o/ok"]}, routing={"strategy": "latency"})
+    for _ in range(3):
+        answer = await bench.ask("m")
+    assert answer.headers["x-tollway-model"] == "ok"

@@ -11,6 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 
 from chaos.books import judge
@@ -41,6 +43,28 @@ class Ground:
             self.stack.kill(name, signal.SIGKILL)
             self.stack.start_service(name)
 
+    def revive(self) -> list[str]:
+        """Start what ended by itself, as whoever runs it would; it should not have to."""
+        dead = [name for name in self.stack.services if self.stack.processes[name].poll() is not None]
+        for name in dead:
+            print(f"  {name} ended by itself:\n{self.stack.log(name)[-1500:]}", flush=True)
+            self.stack.start_service(name)
+        return dead
+
+    def explain(self) -> None:
+        """What the services say of themselves when something did not come back."""
+        for name in self.stack.services:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self.stack.ports[name]}/ready", timeout=5) as answer:
+                    told = answer.read().decode()
+            except urllib.error.HTTPError as error:
+                told = error.read().decode()
+            except OSError as error:
+                told = str(error)
+            print(f"--- {name}: {told}\n{self.stack.log(name)[-2500:]}")
+        for kind, server in self.servers.items():
+            print(f"--- {kind}\n{(server.folder / 'output.log').read_text(errors='replace')[-1500:]}")
+
     def stop(self) -> None:
         self.stack.stop()
         for server in self.servers.values():
@@ -63,11 +87,12 @@ class Ground:
 
 def killing(ground: Ground, options: argparse.Namespace, dice: random.Random) -> Counter[str]:
     killed: Counter[str] = Counter()
-    while killed.total() < options.kills:
+    while sum(killed[name] for name in set(VICTIMS)) < options.kills:
         time.sleep(dice.uniform(0.05, 0.6))
         victim = dice.choice(VICTIMS)
         ground.kill(victim)
         killed[victim] += 1
+        killed["(ended by itself)"] += len(ground.revive())
         if killed.total() % 20 == 0:
             print(f"  {killed.total()} kills", flush=True)
             ground.stack.wait_ready(90)
@@ -99,6 +124,10 @@ def main() -> int:
         ground = Ground(pathlib.Path(folder))
         try:
             return _run(ground, options, started)
+        except AssertionError as error:
+            print(f"chaos: {error}")
+            ground.explain()
+            return 1
         finally:
             ground.stop()
 

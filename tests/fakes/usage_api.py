@@ -119,7 +119,7 @@ class FakeUsage:
             "sessions": lambda: {"sessions": sessions},
             "prices": usage_data.prices,
             "health": usage_data.health,
-            "budgets": lambda: {"budgets": usage_data.budgets(), "alerts": usage_data.alerts(), "generated_at": usage_data.NOW},
+            "budgets": lambda: {"budgets": usage_data.budgets(), "alerts": usage_data.alerts()},
             "forecast": lambda: {"month": "2026-11", "actual": 3120.45, "mid": 4471.123456789, "low": 4102.5, "high": 4893.25, "currency": "CNY", "method": "weekday factors", "enough_data": True, "history": history, "mape": 4.2, "coverage": 83.3, "days": []},
             "events": lambda: {"events": [usage_data.event(0), usage_data.event(2, kind="tool", model="time__get_current_time", provider="time", cost=0)], "next_cursor": None},
         }.get(name)  # fmt: skip

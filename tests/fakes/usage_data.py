@@ -188,7 +188,7 @@ def explore(measure: str, by: str, bucket: str) -> dict[str, Any]:
     rows = (
         [
             {
-                **one,
+                **{name: value for name, value in one.items() if name not in ("previous_cost", "share")},
                 "input_tokens": one["tokens"] - 100,
                 "output_tokens": 100,
                 "cache_read_tokens": 40,
@@ -205,7 +205,7 @@ def explore(measure: str, by: str, bucket: str) -> dict[str, Any]:
     return {
         "measure": measure, "by": by, "bucket": "day" if bucket == "auto" else bucket, "from": "2026-11-01", "to": "2026-11-21", "previous_from": "2026-10-11",
         "previous_to": "2026-10-31", "timezone": ZONE, "currency": "CNY", "labels": labels, "series": series, "total": round(sum(one["total"] for one in series), 9),
-        "previous": {"labels": labels, "values": before, "total": round(sum(before), 9)}, "rows": rows, "generated_at": NOW,
+        "previous": {"labels": labels, "values": before, "total": round(sum(before), 9)}, "rows": rows,
     }  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def event(place: int, **more: Any) -> dict[str, Any]:
         "kind": "model", "key_id": "key_02studio", "user_id": "liu.yang", "session_id": "sess-7f3a", "anchor_id": "live-room-88213", "function": "stream_commentary", "provider": "openai",
         "model": "gpt-4o", "requested_model": "auto", "input_tokens": 1200 + place, "output_tokens": 210, "total_tokens": 1410 + place, "cache_read_tokens": 800, "cache_write_tokens": None,
         "reasoning_tokens": 0, "cost": round(0.031234567 + place / 1000, 9), "currency": "CNY", "unpriced": False, "usage_source": "provider", "duration_ms": 1830, "ttft_ms": 310,
-        "success": True, "status": "ok", "error_msg": None, "offset_ms": place * 3210, **more,
+        "success": True, "status": "ok", "error_msg": None, **more,
     }  # fmt: skip
 
 
@@ -233,6 +233,7 @@ def timeline(session: str) -> dict[str, Any]:
         event(2, kind="tool", provider="wiki", model="wiki__search", duration_ms=411, **{**unpaid, "cost": 0}),
         event(3, provider="claude", model="claude-sonnet-4-5", cost=0.214000003), event(4, kind="cache", **{**unpaid, "cost": 0}), event(5, status="aborted", success=False, usage_source="estimated"),
     ]  # fmt: skip
+    events = [{**one, "offset_ms": place * 3210} for place, one in enumerate(events)]
     return {
         "session_id": session,
         "calls": 4,
@@ -277,7 +278,7 @@ def prices() -> dict[str, Any]:
 
 def health() -> dict[str, Any]:
     return {
-        **trust(), "status": "ok", "generated_at": NOW, "timezone": ZONE, "currency": "CNY",
+        **trust(), "status": "ok", "timezone": ZONE, "currency": "CNY",
         "producers": [{"producer": "router-7d1f", "service": "router", "last_sequence": 1204310, "missing": [], "last_at": NOW}, {"producer": "gateway-19aa", "service": "gateway", "last_sequence": 21, "missing": [{"from": 7, "to": 9}], "last_at": NOW}],
         "unpriced_models": [], "quarantine": [{"at": NOW, "reason": "model is missing", "excerpt": "{\"kind\": \"model\"}"}],
         "drift": {"checked_at": "2026-11-21T03:00:00+08:00", "buckets": 2190, "events": 1204331, "drift_events": 0, "ok": True, "differences": []},

@@ -268,3 +268,45 @@ def test_the_first_view_of_the_real_page_is_light(loaded, visits):
     print(f"first view: {seen['bytes']} bytes, {seen['ms']:.0f} ms")
     assert 100_000 < seen["bytes"] <= 700_000
     assert {one.split("/")[2] for one in visits.addresses} == {loaded.url.split("/")[2]}
+
+
+QUESTIONS = (
+    "whoami",
+    "dashboard?days=7",
+    "explore?by=model&days=7&compare=1",
+    "sessions",
+    "session/sess-7f3a/timeline",
+    "prices",
+    "health",
+    "budgets",
+    "forecast",
+    "events?limit=5",
+)
+
+
+def invented(fake: Any, real: Any, path: str = "") -> list[str]:
+    """What the fake says and the service does not; an empty list or null on the service's side proves nothing."""
+    if path.endswith(".models") and isinstance(
+        fake, dict
+    ):  # named by the operator, so only the shape behind the names counts
+        return invented([*fake.values()], [*real.values()], path)
+    if isinstance(fake, dict) and isinstance(real, dict):
+        unknown = [f"{path}.{name}" for name in fake if name not in real]
+        return unknown + [
+            found for name in fake if name in real for found in invented(fake[name], real[name], f"{path}.{name}")
+        ]
+    if isinstance(fake, list) and isinstance(real, list) and fake and real:
+        return invented(fake[0], real[0], f"{path}[]")
+    return []
+
+
+def test_the_fake_says_nothing_that_the_services_do_not_say(loaded, fake):
+    found = []
+    for question in QUESTIONS:
+        path = f"/api/ai_usage/{question}"
+        said = Real(fake.url).ask(path)
+        known = loaded.ask(path.replace("sess-7f3a", "sess-7"))
+        found += [f"{question.partition('?')[0]}{name}" for name in invented(said, known)]
+    for path in ("/admin/router", "/admin/keys", "/v1/models", "/v1/reports", "/api/tools"):
+        found += [path + name for name in invented(Real(fake.url).ask(path), loaded.ask(path))]
+    assert "\n".join(found) == ""

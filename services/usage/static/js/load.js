@@ -4,6 +4,11 @@ import { momentOf } from "./format.js";
 import { t } from "./i18n.js";
 import { failure, loading } from "./states.js";
 
+function old(stamp, reason) {
+  if (!stamp) return t("These numbers are old: the last refresh failed ({reason}).", { reason });
+  return t("These numbers are from {time}: the last refresh failed ({reason}).", { time: momentOf(stamp), reason });
+}
+
 // `get(signal)` fetches, `show(data)` draws into what `body` holds. Only the newest request counts.
 export function loader(body, { get, show }) {
   const banner = h("div", { class: "stale", role: "status", hidden: true });
@@ -52,10 +57,7 @@ export function loader(body, { get, show }) {
     banner.hidden = false;
     fill(
       banner,
-      t("These numbers are from {time}: the last refresh failed ({reason}).", {
-        time: momentOf(seen.generated_at),
-        reason: error.message,
-      }),
+      old(seen.generated_at, error.message),
       h("button", { type: "button", class: "quiet", click: () => run() }, t("Try again")),
     );
   }

@@ -52,6 +52,7 @@ const states = {
   "This part lives on the gateway": "此部分由网关提供",
   "You are looking at the usage service itself. Keys, routes, jobs and the playground are served by the gateway: open this page there (port 8080 unless configured otherwise).":
     "您正在直接查看用量服务。密钥、路由、任务与试验台由网关提供：请在网关上打开本页（默认端口 8080）。",
+  "These numbers are old: the last refresh failed ({reason}).": "这些数字已过时：最近一次刷新失败（{reason}）。",
   "These numbers are from {time}: the last refresh failed ({reason}).":
     "这些数字截至 {time}：最近一次刷新失败（{reason}）。",
   "Nothing here yet.": "暂无内容。",

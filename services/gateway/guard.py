@@ -41,7 +41,9 @@ class Guarded:
                 if doubled:
                     name = min(doubled)
                     raise BadRequest(f"'{name}' is given twice.", param=name)
-            headers = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+            # The body was read as JSON: what `curl -d` calls it does not matter.
+            headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"content-type")]
+            headers.append((b"content-type", b"application/json"))
             await self._peer.forward(scope, headers, body, marked)
 
         await exchange.run(work)

@@ -80,6 +80,12 @@ async def test_odd_admin_bodies_are_400(gateway: Gateway, body: bytes) -> None:
     assert (await gateway.admin("POST", "keys", body)).status == 400
 
 
+async def test_a_key_is_made_whatever_the_body_is_called(gateway: Gateway) -> None:
+    kind = "application/x-www-form-urlencoded"
+    made = await gateway.ask("/admin/keys", {"name": "x"}, authorization=f"Bearer {ADMIN}", content_type=kind)
+    assert made.status == 201
+
+
 async def test_another_replicas_revocation_is_seen_by_the_next_look(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path / 'shared.db'}"
     (tmp_path / "a").mkdir()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.usage import metrics
@@ -18,6 +18,7 @@ from services.usage.zone import zone_of
 from shared import clock
 from shared.config import LiveConfig
 from shared.database import Database
+from shared.errors import DatabaseUnavailable
 from shared.messages.envelope import decode
 from shared.messages.router import AttemptEnded
 
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 _MICRO = 1_000_000
 # What Postgres answers when two transactions met badly; trying again is right.
 _TRY_AGAIN = {"40001", "40P01", "55P03"}
+# Data exceptions, violated constraints, and values beyond the server's limits.
+_CONTENT = {"22", "23", "54"}
 _ATTEMPTS = 5
 
 BOOKED = "booked"
@@ -77,14 +80,20 @@ class Book:
         return booked
 
     async def book(self, ended: Sequence[AttemptEnded]) -> Booked:
-        """Book events that were checked before."""
-        return await self._transaction(ended, [])
+        """Book events that were checked before; raises DatabaseUnavailable."""
+        try:
+            return await self._transaction(ended, [])
+        except DBAPIError as error:
+            raise DatabaseUnavailable from error
 
     async def _halving(self, ended: Sequence[AttemptEnded], poison: Sequence[tuple[bytes, str]]) -> Booked:
         """Book all at once; when the database refuses the content, find the culprit by halving."""
         try:
             return await self._transaction(ended, poison)
         except DBAPIError as error:
+            if not _is_about_content(error):
+                # A full disk or a stopping server says nothing about the events: hold them and try again.
+                raise DatabaseUnavailable from error
             if len(ended) == 1:
                 reason = f"the database refuses it: {type(error.orig).__name__}"
                 return await self._transaction([], [*poison, (msgspec.json.encode(ended[0]), reason)])
@@ -157,6 +166,14 @@ class Book:
                 "last_event_us": max(last["last_event_us"], max(event.at_us for event in fresh)),
             },
         )
+
+
+def _is_about_content(error: DBAPIError) -> bool:
+    """Whether the database refuses what it was given, rather than to work."""
+    code = getattr(error.orig, "sqlstate", None)
+    if code is not None:
+        return str(code)[:2] in _CONTENT
+    return isinstance(error, DataError | IntegrityError | InterfaceError)
 
 
 def _lags(ended: Sequence[AttemptEnded], now: float) -> list[float]:

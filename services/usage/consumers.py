@@ -3,6 +3,7 @@
 import asyncio
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.usage.book import Book
 from shared import prices_genai
@@ -43,7 +44,7 @@ class Intake:
         while True:
             try:
                 await self._book.book_messages(bodies)
-            except Unavailable:
+            except (Unavailable, SQLAlchemyError):
                 log.warning("booking_waits", events=len(bodies), pause_seconds=pause)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)

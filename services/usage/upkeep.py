@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.usage import anomalies, outlook, trust
 from services.usage.ledger import Ledger
@@ -81,5 +82,5 @@ class Upkeep:
     async def _try(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-        except TollwayError as error:
-            log.warning("upkeep_waits", work=name, error=error.error_code)
+        except (TollwayError, SQLAlchemyError) as error:
+            log.warning("upkeep_waits", work=name, error=repr(error))

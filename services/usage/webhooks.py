@@ -7,12 +7,13 @@ import hmac
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from services.usage.store import alerts as store
 from shared import clock
 from shared.config import LiveConfig
 from shared.database import Database
-from shared.errors import Unavailable
+from shared.errors import TollwayError
 from shared.http_client import HttpClient, HttpError, Timeout
 from shared.settings import Settings
 
@@ -41,8 +42,8 @@ class Webhooks:
         while True:
             try:
                 await self.send_due()
-            except Unavailable as error:
-                log.warning("webhooks_wait", error=error.error_code)
+            except (TollwayError, SQLAlchemyError) as error:
+                log.warning("webhooks_wait", error=repr(error))
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def send_due(self) -> int:

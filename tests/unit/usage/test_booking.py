@@ -108,6 +108,28 @@ async def test_what_the_database_refuses_is_found_by_halving(books: Books, monke
     assert (len(booked.accepted), booked.quarantined) == (10, 1)
 
 
+@pytest.mark.parametrize("code", ["53100", "57P01", "42P01", "XX000"])
+async def test_a_database_that_cannot_work_makes_no_event_poison(
+    books: Books, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    from sqlalchemy.exc import DBAPIError
+
+    class Refused(Exception):
+        sqlstate = code
+
+    async def full(*_: Any) -> set[str]:
+        raise DBAPIError("INSERT", {}, Refused())
+
+    real = store.insert_events
+    monkeypatch.setattr(store, "insert_events", full)
+    bodies = [encode(ended()) for _ in range(4)]
+    with pytest.raises(DatabaseUnavailable):
+        await books.ledger.book.book_messages(bodies)
+    monkeypatch.setattr(store, "insert_events", real)
+    assert len((await books.ledger.book.book_messages(bodies)).accepted) == 4
+    assert (await books.get("health"))["quarantined"] == 0
+
+
 async def test_text_no_database_stores_is_cleaned_and_not_poison(books: Books) -> None:
     booked = await books.ledger.book.book([ended(user_id="a\0b", function="x" * 5000, error_msg="\ud800")])
     (event,) = (await books.get("events"))["events"]

@@ -1,6 +1,7 @@
 """What must be true when the dust has settled: the ledger, its sums and the provider's own books agree."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +20,8 @@ class Verdict:
     interrupted: int
     unseen: int
     rollup_calls: int
-    tokens_told: int
-    tokens_booked: int
+    whole: int
+    mispriced: int
 
     @property
     def lost(self) -> int:
@@ -34,12 +35,7 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        return (
-            not self.lost
-            and not self.doubled
-            and self.rollup_calls == self.events
-            and self.tokens_booked == self.tokens_told
-        )
+        return not self.lost and not self.doubled and self.rollup_calls == self.events and not self.mispriced
 
     def lines(self) -> list[str]:
         return [
@@ -48,7 +44,7 @@ class Verdict:
             f"lost                  {self.lost}",
             f"doubled               {self.doubled}",
             f"rollups               {self.rollup_calls} calls",
-            f"tokens of whole answers: provider told {self.tokens_told}, ledger booked {self.tokens_booked}",
+            f"whole answers         {self.whole}, of which {self.mispriced} with tokens other than the provider's books have",
         ]
 
 
@@ -60,7 +56,9 @@ def judge(stack: Stack, database: str) -> Verdict:
     interrupted = [row for row in models if row["status"] == "interrupted"]
     # Cut before any byte came: it may never have reached the provider.
     unseen = [row for row in models if row["status"] != "ok" and row["input_tokens"] is None]
-    whole = [row for row in models if row["status"] == "ok"]
+    whole = [row for row in models if row["status"] == "ok" and row["usage_source"] == "provider"]
+    booked = Counter((row["model"], row["input_tokens"], row["output_tokens"]) for row in whole)
+    told = Counter((call["model"], call["input_tokens"], call["output_tokens"]) for call in calls)
     return Verdict(
         provider_calls=len(calls),
         events=len(models),
@@ -68,12 +66,8 @@ def judge(stack: Stack, database: str) -> Verdict:
         interrupted=len(interrupted),
         unseen=len(unseen),
         rollup_calls=_rolled(stack),
-        tokens_told=sum(
-            (row["input_tokens"] or 0) + (row["output_tokens"] or 0)
-            for row in whole
-            if row["usage_source"] == "provider"
-        ),
-        tokens_booked=sum(row["total_tokens"] or 0 for row in whole if row["usage_source"] == "provider"),
+        whole=sum(booked.values()),
+        mispriced=sum((booked - told).values()),
     )
 
 

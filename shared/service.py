@@ -6,6 +6,7 @@ A consumer that dies takes the process down with exit code 1 after the same drai
 
 import asyncio
 import contextlib
+import gc
 import importlib
 import signal
 import socket
@@ -119,6 +120,10 @@ async def run(plan: Plan, settings: Settings, config: LiveConfig) -> int:
             workers |= {f"{part.name}.{name}": worker for name, worker in part.workers.items()}
             for name, check in part.checks.items():
                 resources.health.add(name, check)
+        # What is here now stays for the life of the process: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         return await _serve(plan, parts, resources, workers, stop)
 
 

@@ -26,7 +26,7 @@ ARG SERVICE
 # WeasyPrint draws with Pango; fonts for Latin and Chinese text. Only reports needs them.
 RUN if [ "${SERVICE}" = reports ]; then \
       apt-get update -qq && apt-get install -y -qq --no-install-recommends \
-        libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig fonts-dejavu-core fonts-wqy-microhei \
+        libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0 fontconfig fonts-dejavu-core fonts-liberation fonts-wqy-microhei \
       && rm -rf /var/lib/apt/lists/*; fi \
  && groupadd --gid 10001 tollway && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin tollway \
  && install -d -o 10001 -g 10001 /data /etc/tollway

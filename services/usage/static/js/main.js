@@ -119,8 +119,8 @@ async function start() {
     askForToken();
     return;
   }
-  connect();
   await mount();
+  connect();
 }
 
 start();

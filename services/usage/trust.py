@@ -1,6 +1,6 @@
 """Whether the numbers can be trusted: how fresh they are, what is on its way, what is missing, unpriced or doubted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,7 @@ _UNPRICED_DAYS = 7
 PROOF = "proof"
 # A batch waits at most this long on purpose; below it nothing lags.
 _CALM_SECONDS = 1.0
+_JUST_NOW_SECONDS = 10.0
 
 
 async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict[str, Any]:
@@ -30,7 +31,7 @@ async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict
     waiting = spool.events_waiting
     calls = await rollups.by_name(connection, scope, "total", ledger.zone.last_days(_UNPRICED_DAYS, now), ["model"])
     producers = await events.seen_by_producer(connection)
-    lag = _lag(now, booked, depth, waiting, spool.oldest_waiting)
+    lag = _lag(now, booked, ledger, depth)
     gaps = sum(low_high[1] - low_high[0] + 1 for row in producers for low_high in _holes(row))
     metrics.QUEUE.set(depth or 0)
     metrics.GAPS.set(gaps)
@@ -39,10 +40,11 @@ async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict
     quarantined = await events.quarantine_size(connection)
     metrics.QUARANTINE.set(quarantined)
     return {
-        "freshness_seconds": booked.get("lag_seconds") if not lag else max(lag, booked.get("lag_seconds") or 0),
+        "freshness_seconds": _freshness(now, booked, lag),
         "lag_seconds": lag,
         "lag_events": (depth or 0) + waiting,
         "queue_depth": depth,
+        "bus_connected": ledger.resources.bus.connected,
         "spool_events": waiting,
         "gaps": gaps,
         "unpriced": calls.get("model", NONE).unpriced,
@@ -64,7 +66,9 @@ async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict
 async def health(connection: AsyncConnection, ledger: Ledger, scope: str, *, sees_all: bool) -> dict[str, Any]:
     """The strip with its details; a key sees only the strip."""
     strip = await trust(connection, ledger, scope)
-    calm = not (strip["gaps"] or strip["unpriced"] or strip["quarantined"] or strip["drift_events"])
+    calm = strip["bus_connected"] and not (
+        strip["gaps"] or strip["unpriced"] or strip["quarantined"] or strip["drift_events"]
+    )
     body = {
         "status": "ok" if calm and strip["lag_seconds"] < 60 else "degraded",
         **strip,
@@ -95,15 +99,25 @@ async def _details(connection: AsyncConnection, ledger: Ledger) -> dict[str, Any
     }
 
 
-def _lag(now: float, booked: dict[str, Any], depth: int | None, waiting: int, oldest: float | None) -> float:
-    """How old the oldest event is that may still be on its way; 0 when nothing is."""
+def _lag(now: float, booked: Mapping[str, Any], ledger: Ledger, depth: int | None) -> float:
+    """How old the oldest event may be that is still on its way; 0 when nothing is."""
+    spool, since_booking = ledger.resources.spool, now - booked.get("at_us", round(now * _MICRO)) / _MICRO
     ages = [0.0]
-    if waiting and oldest:
-        ages.append(now - oldest)
-    if depth:
-        ages.append(now - booked.get("at_us", round(now * _MICRO)) / _MICRO)
+    if spool.events_waiting and spool.oldest_waiting:
+        ages.append(now - spool.oldest_waiting)
+    # Without the broker nobody can say what waits in other processes: since the last booking, anything may.
+    if depth or not ledger.resources.bus.connected:
+        ages.append(since_booking)
     age = max(ages)
     return round(age, 3) if age > _CALM_SECONDS else 0.0
+
+
+def _freshness(now: float, booked: Mapping[str, Any], lag: float) -> float | None:
+    """How far the figures are behind: what lags, else how long the last events took if that was just now."""
+    if not booked:
+        return None
+    last: float = booked["lag_seconds"] if now - booked["at_us"] / _MICRO < _JUST_NOW_SECONDS else 0.0
+    return max(lag, last)
 
 
 def _producer(ledger: Ledger, row: Any) -> dict[str, Any]:

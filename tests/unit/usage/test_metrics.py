@@ -6,7 +6,10 @@ from pathlib import Path
 from prometheus_client import REGISTRY, generate_latest
 
 from services.usage import metrics
+from services.usage.store import ledger
 from services.usage.upkeep import Upkeep
+from shared import clock
+from shared.bus import Bus
 from tests.fakes.ledger import Books, ended
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -43,3 +46,34 @@ async def test_the_lag_is_that_of_events_from_the_bus(books: Books) -> None:
     await books.post("record", {"model": "qwen-plus", "timestamp": 1_700_000_000})
     assert metrics.LAG._sum.get() == before
     assert (await books.get("health"))["freshness_seconds"] == 0
+
+
+async def test_a_broker_that_is_away_shows_as_lag_until_it_is_back(books: Books) -> None:
+    await books.ledger.book.book([ended(at=clock.now() - 7, duration_ms=None, producer="p", sequence=1)])
+    health = await books.get("health")
+    assert (health["status"], health["lag_seconds"]) == ("ok", 0)
+    assert 7 <= health["freshness_seconds"] < 60
+    async with books.resources.database.begin() as connection:
+        booked = await ledger.read_state(connection, "booked")
+        await ledger.write_state(connection, "booked", {**booked, "at_us": booked["at_us"] - 90_000_000})
+    assert (await books.get("health"))["freshness_seconds"] == 0
+    books.resources.bus = Away(books.resources.bus)  # type: ignore[assignment]
+    health = await books.get("health")
+    assert health["status"] == "degraded"
+    assert health["lag_seconds"] >= 90
+    assert health["lag"] == 0
+
+
+class Away:
+    """A bus whose broker is gone."""
+
+    connected = False
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def depth(self, _: str) -> None:
+        return None
+
+    async def close(self) -> None:
+        await self._bus.close()

@@ -37,7 +37,8 @@ class Link:
             try:
                 await self._once()
                 pause = FIRST_PAUSE_SECONDS
-            except (TimeoutError, *BROKEN) as error:
+            except (TimeoutError, EOFError, StopAsyncIteration, *BROKEN) as error:
+                # A broker that stops in the middle of the handshake makes the client raise a bare StopAsyncIteration.
                 log.warning("bus_unavailable", link=self._name, error=f"{type(error).__name__}: {error}"[:200])
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

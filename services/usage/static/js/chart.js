@@ -68,7 +68,7 @@ export function chart(option, { height = "" } = {}) {
 function base() {
   return {
     animation: !prefers("still"),
-    animationDuration: 250,
+    animationDuration: 0,
     animationDurationUpdate: 200,
     aria: { enabled: prefers("patterns"), label: { enabled: false }, decal: { show: true } },
     textStyle: { fontFamily: "inherit" },

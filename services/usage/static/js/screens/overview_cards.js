@@ -24,7 +24,7 @@ const FLOW = [
 
 function trend(one, kind, good) {
   if (one.change === null || one.change === undefined) return h("span", { class: "change dim" }, t("no span before"));
-  const judged = good && one.change ? (one.change * good > 0 ? "better" : "worse") : "";
+  const judged = good && Math.abs(one.change) >= 0.05 ? (one.change * good > 0 ? "better" : "worse") : "";
   return h(
     "span",
     { class: `change ${judged}` },

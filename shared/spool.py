@@ -8,8 +8,10 @@ repeats harmless.
 import asyncio
 import fcntl
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import structlog
@@ -26,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 STARTED, PROGRESS, ENDED = 1, 2, 3
 SEGMENT_BYTES = 4 << 20
+AHEAD_EVENTS = 10_000
 LOCK, CURSOR = "lock", "cursor"
 
 
@@ -60,6 +63,7 @@ class Spool:
     root: Path
     limit_bytes: int = 1 << 30
     segment_bytes: int = SEGMENT_BYTES
+    ahead: int = AHEAD_EVENTS
     producer: str = field(default_factory=new_id)
 
     def __post_init__(self) -> None:
@@ -71,12 +75,21 @@ class Spool:
         self._open: dict[str, Open] = {}
         self._writer = spool_file.SegmentWriter(self.folder, 1, self.segment_bytes)
         self._position = Position(1, 0)
+        self._cursor = os.open(self.folder / CURSOR, os.O_WRONLY | os.O_CREAT, 0o600)
+        # What is pending, as long as memory holds all of it; beyond that the log itself is read.
+        self._ahead: deque[Pending] | None = deque()
+        self._written = 0
+        self._dropped = 0
         self.sequence = 0
-        self.bytes_waiting = 0
         self.events_waiting = 0
         self.oldest_waiting: float | None = None
         self.unsynced = False
         self.wrote = asyncio.Event()
+
+    @property
+    def bytes_waiting(self) -> int:
+        """How much of the log is not published yet."""
+        return self._written - self._dropped - self._position.offset
 
     @property
     def full(self) -> bool:
@@ -104,7 +117,7 @@ class Spool:
             return
         self.sequence += 1
         body = encode(structs.replace(ended, producer=self.producer, sequence=self.sequence))
-        self._append(ENDED, body)
+        self._append_ended(body)
         self.events_waiting += 1
         if self.oldest_waiting is None:
             self.oldest_waiting = ended.timestamp
@@ -113,18 +126,30 @@ class Spool:
     def _append(self, kind: int, body: bytes) -> None:
         if self._writer.full:
             self._rotate()
+        self._write(kind, body)
+        self.unsynced = True
+
+    def _append_ended(self, body: bytes) -> None:
+        self._append(ENDED, body)
+        if self._ahead is None:
+            return
+        if len(self._ahead) < self.ahead:
+            self._ahead.append(Pending(body, Position(self._writer.number, self._writer.written)))
+        else:
+            self._ahead = None
+
+    def _write(self, kind: int, body: bytes) -> None:
         data = spool_file.pack(kind, body)
         self._writer.append(data)
-        self.bytes_waiting += len(data)
-        self.unsynced = True
+        self._written += len(data)
 
     def _rotate(self) -> None:
         """Carry what is still open into the next segment, so that the one before may be deleted."""
         self._writer.rotate()
         for known in self._open.values():
-            self._writer.append(spool_file.pack(STARTED, encode(known.started)))
+            self._write(STARTED, encode(known.started))
             if known.progress is not None:
-                self._writer.append(spool_file.pack(PROGRESS, encode(known.progress)))
+                self._write(PROGRESS, encode(known.progress))
 
     def sync(self) -> None:
         """Flush to the disk what is new; called off the event loop, some times a second."""
@@ -136,20 +161,24 @@ class Spool:
 
     def pending(self, most: int) -> list[Pending]:
         """The next events to publish, oldest first."""
-        return list(_pending(self.folder, self._position, most))
+        if self._ahead is None:
+            found = list(_pending(self.folder, self._position, most + 1))
+            if len(found) <= most:  # caught up: from here on memory holds all of it
+                self._ahead = deque(found)
+            return found[:most]
+        return list(islice(self._ahead, most))
 
     def published(self, position: Position, count: int) -> None:
         """Everything before the position has been confirmed: remember it and delete what is no longer needed."""
-        before = self._position
-        self._position = position
-        _store(self.folder, position)
-        for path in spool_file.segments(self.folder):
-            number = int(path.stem)
-            if number < position.segment:
-                self.bytes_waiting -= path.stat().st_size - (before.offset if number == before.segment else 0)
-                path.unlink()
-        if position.segment == before.segment:
-            self.bytes_waiting -= position.offset - before.offset
+        before, self._position = self._position, position
+        os.pwrite(self._cursor, _cursor(position), 0)
+        for _ in range(min(count, len(self._ahead or ()))):
+            self._ahead.popleft()  # type: ignore[union-attr]  # the range is empty when there is nothing
+        if position.segment != before.segment:
+            for path in spool_file.segments(self.folder):
+                if int(path.stem) < position.segment:
+                    self._dropped += path.stat().st_size
+                    path.unlink()
         self.events_waiting = max(0, self.events_waiting - count)
         if not self.events_waiting:
             self.oldest_waiting = None
@@ -157,6 +186,7 @@ class Spool:
     def close(self) -> None:
         """Close the log; an empty one is removed."""
         self._writer.close()
+        os.close(self._cursor)
         if not self._open and not self.pending(1):
             _remove(self.folder)
         if self._lock is not None:
@@ -180,11 +210,11 @@ class Spool:
     def _take_over(self, folder: Path, now: float) -> int:
         left = _Left.read(folder)
         for body in left.ended:
-            self._append(ENDED, body)
+            self._append_ended(body)
         for known in left.open.values():
             self.sequence += 1
             ended = structs.replace(interrupted(known, now), producer=self.producer, sequence=self.sequence)
-            self._append(ENDED, encode(ended))
+            self._append_ended(encode(ended))
         count = len(left.ended) + len(left.open)
         self._writer.sync()
         self.events_waiting += count
@@ -278,16 +308,17 @@ def _lock(folder: Path) -> int | None:
     return handle
 
 
-def _store(folder: Path, position: Position) -> None:
-    draft = folder / f"{CURSOR}.new"
-    draft.write_text(f"{position.segment} {position.offset}")
-    draft.replace(folder / CURSOR)
+def _cursor(position: Position) -> bytes:
+    """A position in one small write of fixed length, so that the next one covers it whole."""
+    return b"%010d %012d\n" % (position.segment, position.offset)
 
 
 def _stored(folder: Path) -> Position:
+    """The position a dead process had reached; one that cannot be read means publishing again, which is harmless."""
     try:
-        segment, offset = (folder / CURSOR).read_text().split()
-        return Position(int(segment), int(offset))
+        text = (folder / CURSOR).read_bytes()
+        segment, offset = text.split()
+        return Position(int(segment), int(offset)) if len(text) == len(_cursor(Position())) else Position()
     except (OSError, ValueError):
         return Position()
 

@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 BATCH = 1000
 PER_MESSAGE = 100
 PAUSE_SECONDS = 0.5
+GATHER_SECONDS = 0.02  # under load many events share a message, and nobody notices the wait
 IDLE_SECONDS = 1.0
 SYNC_SECONDS = 0.05
 ADOPT_SECONDS = 5.0
@@ -55,7 +56,9 @@ class SpoolPublisher:
             pending = self._spool.pending(BATCH)
             if not pending:
                 await _wait(self._spool.wrote, IDLE_SECONDS)
-            elif not await self._send(pending, CONFIRM_SECONDS):
+            elif await self._send(pending, CONFIRM_SECONDS):
+                await asyncio.sleep(GATHER_SECONDS)
+            else:
                 await asyncio.sleep(PAUSE_SECONDS)
 
     async def _send(self, pending: Sequence[Pending], seconds: float) -> bool:

@@ -142,7 +142,13 @@ def test_a_torn_tail_costs_only_the_torn_record(tmp_path):
         spool.end(ended(each))
     path = next(spool.folder.glob("*.log"))
     path.write_bytes(path.read_bytes()[:-5])
-    assert [event.event_id for event in events(spool)] == [one.event_id]
+    os.close(spool._lock)
+    heir = Spool(tmp_path)
+    heir.adopt(now=1.0)
+    assert [(event.event_id, event.status) for event in events(heir)] == [
+        (one.event_id, "ok"),
+        (two.event_id, "interrupted"),
+    ]
 
 
 async def test_the_publisher_deletes_only_what_the_consumer_has_taken(tmp_path, eventually):
@@ -166,3 +172,45 @@ async def test_the_publisher_deletes_only_what_the_consumer_has_taken(tmp_path, 
         _, flushed = await asyncio.gather(book(), publisher.flush(3))
     assert flushed
     assert events(spool) == []
+
+
+def test_what_is_published_no_longer_counts_against_the_bound(tmp_path):
+    spool = Spool(tmp_path, segment_bytes=500)
+    for _ in range(100):
+        one = started()
+        spool.start(one)
+        spool.end(ended(one))
+        pending = spool.pending(10)
+        spool.published(pending[-1].position, len(pending))
+    assert spool.bytes_waiting == 0
+    assert len(list(spool.folder.glob("*.log"))) == 1
+
+
+def test_more_than_memory_keeps_is_read_back_from_the_log(tmp_path):
+    spool = Spool(tmp_path, segment_bytes=2000, ahead=5)
+    begun = [started() for _ in range(30)]
+    for one in begun:
+        spool.start(one)
+        spool.end(ended(one))
+    found = []
+    while pending := spool.pending(7):
+        found += [decode(item.body, AttemptEnded).event_id for item in pending]
+        spool.published(pending[-1].position, len(pending))
+    assert found == [one.event_id for one in begun]
+    last = started()
+    spool.start(last)
+    spool.end(ended(last))
+    assert [event.event_id for event in events(spool)] == [last.event_id]
+    assert spool.bytes_waiting < 2000
+
+
+def test_a_cursor_that_was_torn_means_publishing_again_and_not_losing(tmp_path):
+    spool = Spool(tmp_path)
+    one = started()
+    spool.start(one)
+    spool.end(ended(one))
+    pending = spool.pending(1)
+    spool.published(pending[-1].position, 1)
+    (spool.folder / "cursor").write_bytes(b"00")
+    os.close(spool._lock)
+    assert Spool(tmp_path).adopt(now=1.0) == 1

@@ -18,8 +18,10 @@ from shared.messages.tools import (
     ASK_TOPIC,
     CANCEL_TOPIC,
     CATALOGUE_TOPIC,
+    OUTCOME_TOPIC,
     OUTCOME_UNKNOWN,
     Announce,
+    AskOutcome,
     CancelTool,
     RunTool,
     ToolEvent,
@@ -33,6 +35,7 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 GRACE_SECONDS = 1.0
 OPEN_SECONDS = 5.0
+ASK_SECONDS = 5.0
 
 
 @dataclass
@@ -45,12 +48,14 @@ class Waiting:
     worker: str = ""
     attempt: int = 0
     over: bool = False
+    heard: float = field(default_factory=clock.monotonic)
 
     def take(self, event: ToolEvent) -> None:
         """Pass on what belongs to the newest attempt."""
         if self.over or event.attempt < self.attempt:
             return
         self.attempt = event.attempt
+        self.heard = clock.monotonic()
         self.worker = event.worker
         self.over = event.final
         self.events.put_nowait(event)
@@ -165,9 +170,25 @@ class ToolsClient:
     async def _look_after(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            if not self._bus.connected:
+                self.catalogue.excuse_silence()
+                continue
+            await self._ask_outcomes()
             for worker in self.catalogue.forget_silent():
                 log.warning("tool_worker_gone", worker=worker)
                 self._worker_gone(worker)
+
+    async def _ask_outcomes(self) -> None:
+        """An outcome may have been lost while the broker was away: ask for those of which nothing was heard lately."""
+        now = clock.monotonic()
+        silent = [waiting for waiting in self._waiting.values() if waiting.worker and now - waiting.heard > ASK_SECONDS]
+        if not silent:
+            return
+        for waiting in silent:
+            waiting.heard = now
+        ask = AskOutcome(call_ids=[waiting.run.call_id for waiting in silent])
+        with suppress(BusUnavailable):
+            await self._bus.broadcast(OUTCOME_TOPIC, Message(encode(ask), persistent=False))
 
     def _worker_gone(self, worker: str) -> None:
         """End what ran there and must not run again; the rest is redelivered to another worker by the bus."""

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from services.tools.consumers import Announcer, Cancels, DeadLetters, PoolConsumer
+from services.tools.consumers import Announcer, Cancels, DeadLetters, OutcomeQuestions, PoolConsumer
 from services.tools.opening import Opening
 from services.tools.providers.base import Provider
 from services.tools.providers.builtin import BuiltinProvider
@@ -31,7 +31,7 @@ async def compose(resources: Resources) -> Part:
     runner = Runner(registry, bus, resources.cache, tasks, worker)
     pools = sorted({*POOLS, *(server.pool for server in config.current.tools.mcp.values())})
     queues = [Queue(DEAD_QUEUE), *(call_queue(pool) for pool in pools)]
-    opening = Opening(len(pools) + 1)
+    opening = Opening(len(pools) + 2)
     settling = Settling(registry, Announcer(registry, bus, worker), opening, bus, queues)
 
     def consumer(pool: str) -> Worker:
@@ -40,6 +40,7 @@ async def compose(resources: Resources) -> Part:
 
     workers: dict[str, Worker] = {f"calls_{pool}": consumer(pool) for pool in pools}
     workers["cancels"] = Cancels(runner, bus, opening).run
+    workers["outcomes"] = OutcomeQuestions(runner, bus, opening).run
     workers["dead_letters"] = DeadLetters(bus, tasks, opening, worker).run
     workers["sources"] = settling.run
     return Part(name="tools", workers=workers, checks={"tools": settling.check})

@@ -18,7 +18,9 @@ from shared.messages.tools import (
     CANCEL_TOPIC,
     CATALOGUE_TOPIC,
     DEAD_QUEUE,
+    OUTCOME_TOPIC,
     Announce,
+    AskOutcome,
     CancelTool,
     RunTool,
     call_queue,
@@ -109,6 +111,25 @@ class Cancels:
             async for heard in broadcasts:
                 with suppress(ValidationError):
                     self._runner.cancel(decode(heard.message.body, CancelTool).call_id)
+
+
+class OutcomeQuestions:
+    """Hears of which calls no outcome arrived, and says it again."""
+
+    def __init__(self, runner: Runner, bus: Bus, opening: Opening) -> None:
+        self._runner = runner
+        self._bus = bus
+        self._opening = opening
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._opening.queues_made.wait()
+        async with self._bus.listen(OUTCOME_TOPIC) as broadcasts:
+            self._opening.listening()
+            async for heard in broadcasts:
+                with suppress(ValidationError):
+                    for call_id in decode(heard.message.body, AskOutcome).call_ids:
+                        await self._runner.say_again(call_id)
 
 
 class DeadLetters:

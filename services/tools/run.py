@@ -27,6 +27,8 @@ from shared.tool_rules import permits
 log = structlog.get_logger(__name__)
 
 REMEMBERED_CANCELS = 10_000
+REMEMBERED_OUTCOMES = 256
+REMEMBERED_BYTES = 8 << 20
 STARTED_SECONDS = 3600.0
 LETTING_GO_SECONDS = 2.0
 
@@ -43,6 +45,8 @@ class Runner:
         self._running: dict[str, asyncio.Task[Outcome]] = {}
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._stopping = False
+        self._finished: OrderedDict[str, tuple[Speaker, ToolEvent]] = OrderedDict()
+        self._finished_bytes = 0
 
     @property
     def running(self) -> int:
@@ -57,6 +61,20 @@ class Runner:
         task = self._running.get(call_id)
         if task is not None:
             task.cancel()
+
+    async def say_again(self, call_id: str) -> None:
+        """Repeat how a call ended, if it ended here not long ago; its caller may not have heard it."""
+        found = self._finished.get(call_id)
+        if found is not None:
+            speaker, event = found
+            await speaker.finish(event)
+
+    def _remember(self, speaker: Speaker, event: ToolEvent) -> None:
+        self._finished[event.call_id] = (speaker, event)
+        self._finished_bytes += len(event.content)
+        while len(self._finished) > REMEMBERED_OUTCOMES or self._finished_bytes > REMEMBERED_BYTES:
+            _, (_, oldest) = self._finished.popitem(last=False)
+            self._finished_bytes -= len(oldest.content)
 
     def stop(self) -> None:
         """Stop whatever still runs: the process ends."""
@@ -102,6 +120,7 @@ class Runner:
         if not early and self._stopping and event.kind == "cancelled":
             await delivery.reject(requeue=True)
             return
+        self._remember(speaker, event)
         await speaker.finish(event)
         await delivery.ack()
         log.info(

@@ -9,6 +9,7 @@ from shared.bus import Queue
 CATALOGUE_TOPIC = "tools.catalogue"
 ASK_TOPIC = "tools.ask"
 CANCEL_TOPIC = "tools.cancel"
+OUTCOME_TOPIC = "tools.outcomes"
 DEAD_QUEUE = "tools.dead"
 
 ANNOUNCE_SECONDS = 2.0
@@ -85,6 +86,13 @@ class CancelTool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     call_id: str
     reason: str = "cancelled"
+    version: int = 1
+
+
+class AskOutcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Nothing was heard of these calls for a while: whoever has finished one says again how it ended."""
+
+    call_ids: list[str]
     version: int = 1
 
 

@@ -309,6 +309,17 @@ async def test_a_result_beyond_the_cap_keeps_head_and_tail_and_says_so() -> None
     assert event.content.endswith("üz")
 
 
+async def test_an_outcome_that_was_not_heard_is_said_again() -> None:
+    worker = Worker(OneTool(answer))
+    async with worker.bus.inbox() as inbox:
+        await worker.runner.handle(Handed(a_call(), inbox.address))
+        inbox._messages.clear()
+        await worker.runner.say_again("c")
+        await worker.runner.say_again("unknown")
+        (again,) = [decode(message.body, ToolEvent) for message in inbox._messages]
+    assert (again.kind, again.content) == ("result", "done")
+
+
 async def test_what_cannot_be_read_goes_to_the_dead_letters() -> None:
     worker = Worker(OneTool(answer))
     delivery = Handed(a_call(), "nobody")

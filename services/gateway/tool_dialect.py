@@ -54,7 +54,7 @@ class OpenAITools:
     name: Dialect = "openai"
     ends_with_calls = "tool_calls"
     ends_plainly = "stop"
-    cut_short = ("length", "content_filter")
+    cut_short: Collection[str] = ("length", "content_filter")
 
     def offer(self, tool: ToolSpec) -> dict[str, Any]:
         """A function."""
@@ -90,7 +90,7 @@ class AnthropicTools:
     name: Dialect = "anthropic"
     ends_with_calls = "tool_use"
     ends_plainly = "end_turn"
-    cut_short = ("max_tokens", "model_context_window_exceeded", "refusal")
+    cut_short: Collection[str] = ("max_tokens", "model_context_window_exceeded", "refusal")
 
     def offer(self, tool: ToolSpec) -> dict[str, Any]:
         """A tool with its input schema."""

@@ -117,16 +117,15 @@ class Book:
 
     async def _once(self, ended: Sequence[AttemptEnded], poison: Sequence[tuple[bytes, str]]) -> Booked:
         now, started = clock.now(), clock.monotonic()
-        section = self._config.current.usage
+        # Worked out before the lock is taken, as if nothing came twice: meanwhile another batch may be written.
+        events, bad = self._events(ended, now)
+        rollup = self._added_up(events)
         async with self._database.begin() as connection:
             await ledger.lock(connection)
-            events, bad = self._events(ended, now)
             fresh_ids = await ledger.insert_events(connection, events)
             fresh = [event for event in events if event.event_id in fresh_ids]
-            rollup = Rollup(zone_of(section.timezone))
-            for event in fresh:
-                rollup.add(event)
-            rollup.add_days()
+            if len(fresh) < len(events):
+                rollup = self._added_up(fresh)
             await ledger.roll_up(connection, rollup)
             await ledger.see_sequences(connection, _numbers(ended), round(now * _MICRO))
             await ledger.set_aside(connection, [*poison, *bad], round(now * _MICRO))
@@ -138,6 +137,13 @@ class Book:
             metrics.LAG.observe(lag)
         metrics.BATCH_SECONDS.observe(clock.monotonic() - started)
         return Booked(fresh, fresh_ids, len(ended) - len(bad) - len(fresh), len(poison) + len(bad))
+
+    def _added_up(self, events: Sequence[Event]) -> Rollup:
+        rollup = Rollup(zone_of(self._config.current.usage.timezone))
+        for event in events:
+            rollup.add(event)
+        rollup.add_days()
+        return rollup
 
     def _events(self, ended: Sequence[AttemptEnded], now: float) -> tuple[list[Event], list[tuple[bytes, str]]]:
         """Rows for all attempts, each id once, in the order of their ids."""

@@ -60,7 +60,7 @@ async def test_an_html_report_stands_alone_and_escapes(books: Books) -> None:
 )  # fmt: skip
 async def test_names_that_are_no_reports_are_not_found(books: Books, name: str) -> None:
     answer = await books.client.get("/api/ai_usage/download_report", params={"path": name})
-    assert answer.status_code == 404
+    assert answer.status_code in (400, 404)
 
 
 async def test_links_in_the_folder_are_not_followed(books: Books, tmp_path: Path) -> None:

@@ -207,5 +207,48 @@ async def test_a_slow_listener_is_waited_for():
         on_chunk("b")
 
     executor.register_tool_handler("t", handler)
-    assert await executor.execute_tool("t", on_chunk=listen) == "null"
+    assert await executor.execute_tool("t", on_chunk=listen) == "ab"
     assert heard == ["a", "b"]
+
+
+async def test_handlers_of_every_kind_run_and_take_only_the_callbacks_they_want():
+    def plain(arguments):
+        return {"got": arguments["a"]}
+
+    def blocking(arguments, on_chunk=None, on_complete=None):
+        on_chunk(threading.current_thread().name)
+        on_complete("all said")
+
+    async def counting(arguments):
+        for number in range(2):
+            yield f"{number} "
+
+    def old(arguments):
+        yield from "xy"
+
+    executor, heard = McpToolExecute(), []
+    for handler in (plain, blocking, counting, old):
+        executor.register_tool_handler(handler.__name__, handler)
+
+    async def run(name):
+        heard.clear()
+        return await executor.execute_tool(name, {"a": 1}, on_chunk=heard.append, on_complete=heard.append)
+
+    assert await run("plain") == '{"got": 1}'
+    assert await run("counting") == "0 1 "
+    assert heard == ["0 ", "1 ", "0 1 "]
+    assert await run("old") == "xy"
+    assert await run("blocking") == "all said"
+    assert heard[0] != threading.main_thread().name
+    assert heard[1:] == ["all said"]
+
+
+async def test_a_handler_that_only_reports_an_error_has_failed():
+    def handler(arguments, on_error=None):
+        on_error("no such city")
+
+    executor, said = McpToolExecute(), []
+    executor.register_tool_handler("weather", handler)
+    with pytest.raises(TollwayError, match="no such city"):
+        await executor.execute_tool("weather", on_error=said.append, on_complete=said.append)
+    assert said == ["no such city"]

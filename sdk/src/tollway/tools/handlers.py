@@ -1,8 +1,13 @@
-"""The chat server's way to tools: handlers with callbacks for chunks, completion and errors."""
+"""The chat server's way to tools: handlers with callbacks for chunks, completion and errors.
+
+A handler is a coroutine, a plain function (which runs in a thread) or a generator, and takes the callbacks it wants.
+"""
 
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from functools import partial
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, Field
@@ -70,60 +75,110 @@ class McpToolExecute:
         Whether the handler calls them itself or not, `on_complete` or `on_error` is called exactly once.
         """
         handler = self._handlers.get(name)
-        told = _Once(on_complete, on_error)
+        told = _Told(on_chunk, on_complete, on_error)
         if handler is None:
             await told.error(f"there is no tool named {name!r}")
             msg = f"there is no tool named {name!r}"
             raise ToolError(msg)
-        waiting: list[Awaitable[None]] = []
-
-        def chunk(content: str) -> None:
-            _call(on_chunk, content, waiting)
-
         try:
-            result = handler(arguments or {}, on_chunk=chunk, on_complete=told.complete_soon, on_error=told.error_soon)
-            text = as_text(await result if inspect.isawaitable(result) else result)
+            value = await _called(handler, arguments or {}, told)
+            text = told.result() if value is None else as_text(value)
         except Exception as error:
             await told.error(f"{type(error).__name__}: {error}")
             raise
-        finally:
-            for each in waiting:
-                await each
         await told.complete(text)
         return text
 
 
-class _Once:
-    """Lets the first verdict through, whoever gives it."""
+class _Told:
+    """What a handler says through its callbacks. The first verdict goes through, whoever gives it."""
 
-    def __init__(self, on_complete: Callback | None, on_error: Callback | None) -> None:
+    def __init__(self, on_chunk: Callback | None, on_complete: Callback | None, on_error: Callback | None) -> None:
+        self._on_chunk = on_chunk
         self._on_complete = on_complete
         self._on_error = on_error
-        self._said = False
+        self._chunks: list[str] = []
+        self._completed: str | None = None
+        self._failed: str | None = None
         self._waiting: list[Awaitable[None]] = []
 
+    def result(self) -> str:
+        """The result of a handler that returned nothing: what it called complete, else all of its chunks."""
+        if self._failed is not None:
+            raise ToolError(self._failed)
+        if self._completed is not None:
+            return self._completed
+        return "".join(self._chunks) if self._chunks else as_text(None)
+
+    def chunk(self, content: Any) -> None:
+        self._chunks.append(as_text(content))
+        _call(self._on_chunk, self._chunks[-1], self._waiting)
+
     def complete_soon(self, result: Any) -> None:
-        self._say(self._on_complete, as_text(result))
+        if not self._said:
+            self._completed = as_text(result)
+            _call(self._on_complete, self._completed, self._waiting)
 
     def error_soon(self, reason: Any) -> None:
-        self._say(self._on_error, str(reason))
+        if not self._said:
+            self._failed = str(reason)
+            _call(self._on_error, self._failed, self._waiting)
 
     async def complete(self, result: str) -> None:
-        self._say(self._on_complete, result)
+        await self._settle()
+        self.complete_soon(result)
         await self._settle()
 
     async def error(self, reason: str) -> None:
-        self._say(self._on_error, reason)
+        await self._settle()
+        self.error_soon(reason)
         await self._settle()
 
-    def _say(self, callback: Callback | None, text: str) -> None:
-        if not self._said:
-            self._said = True
-            _call(callback, text, self._waiting)
+    @property
+    def _said(self) -> bool:
+        return self._completed is not None or self._failed is not None
 
     async def _settle(self) -> None:
         while self._waiting:
             await self._waiting.pop(0)
+
+
+async def _called(handler: Handler, arguments: dict[str, Any], told: _Told) -> Any:
+    callbacks = {"on_chunk": told.chunk, "on_complete": told.complete_soon, "on_error": told.error_soon}
+    wanted = _accepted(handler, callbacks)
+    if inspect.iscoroutinefunction(handler) or inspect.isasyncgenfunction(handler):
+        value = handler(arguments, **wanted)
+    else:
+        value = await asyncio.to_thread(handler, arguments, **_from_a_thread(wanted))
+    while inspect.isawaitable(value):
+        value = await value
+    if inspect.isasyncgen(value):
+        async with aclosing(value):
+            async for piece in value:
+                told.chunk(piece)
+        return None
+    if inspect.isgenerator(value):
+        while (piece := await asyncio.to_thread(next, value, told)) is not told:
+            told.chunk(piece)
+        return None
+    return value
+
+
+def _accepted(handler: Handler, callbacks: dict[str, Handler]) -> dict[str, Handler]:
+    """The callbacks that the handler has a parameter for."""
+    try:
+        parameters = inspect.signature(handler).parameters
+    except (TypeError, ValueError):
+        return callbacks
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return callbacks
+    return {name: callback for name, callback in callbacks.items() if name in parameters}
+
+
+def _from_a_thread(callbacks: dict[str, Handler]) -> dict[str, Handler]:
+    """The callbacks as a thread may call them: what it says is heard on the loop, in order and before its end."""
+    loop = asyncio.get_running_loop()
+    return {name: partial(loop.call_soon_threadsafe, callback) for name, callback in callbacks.items()}
 
 
 def _call(callback: Callback | None, text: str, waiting: list[Awaitable[None]]) -> None:

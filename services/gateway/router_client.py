@@ -2,7 +2,6 @@
 the last.
 """
 
-import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -10,7 +9,8 @@ import msgspec
 import structlog
 
 from shared.errors import RouterUnavailable
-from shared.http_client import HttpClient, HttpError, Response, Timeout, read_capped
+from shared.http_client import HttpClient, HttpError, Timeout, read_capped
+from shared.http_lean import LeanClient, LeanFailed, LeanResponse
 from shared.messages.gateway import Answer, Call, Ending, ModelInfo
 from shared.messages.router_wire import (
     CALL_PATH,
@@ -30,7 +30,6 @@ ASK_SECONDS = 5.0
 # Behind a cancelled answer the router books it; longer than this nobody waits for that.
 CLOSE_SECONDS = 2.0
 _MOST_BYTES = 16 << 20
-_TIMEOUT = Timeout(total=None, sock_connect=CONNECT_SECONDS)
 _ASK_TIMEOUT = Timeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 
 
@@ -42,15 +41,15 @@ class RouterClient:
     def __init__(self, http: HttpClient, url: str, token: str | None) -> None:
         self._http = http
         self._url = url.rstrip("/")
-        self._headers = {"content-type": "application/msgpack", **({INTERNAL_TOKEN: token} if token else {})}
+        self._headers = {INTERNAL_TOKEN: token} if token else {}
+        self._calls = LeanClient(self._url, connect_seconds=CONNECT_SECONDS)
+        self._head = self._calls.head(CALL_PATH, {"content-type": "application/msgpack", **self._headers})
 
     async def call(self, call: Call) -> Answer:
         """The router's answer, as soon as its head is here; raises RouterUnavailable."""
         try:
-            response = await self._http.session().post(
-                self._url + CALL_PATH, data=encode_call(call), headers=self._headers, timeout=_TIMEOUT
-            )
-        except (HttpError, OSError, TimeoutError) as error:
+            response = await self._calls.post(self._head, encode_call(call))
+        except LeanFailed as error:
             raise RouterUnavailable from error
         if response.headers.get(FRAMES) != "1":
             response.close()
@@ -86,10 +85,10 @@ class RouterClient:
 class FramedAnswer:
     """An answer that is still on the wire."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: LeanResponse) -> None:
         self._response = response
         self._reader = FrameReader()
-        self._headers = {name.lower(): value for name, value in response.headers.items() if name.lower() != FRAMES}
+        self._headers = {name: value for name, value in response.headers.items() if name != FRAMES}
         self._closed: Ending | None = None
 
     @property
@@ -114,11 +113,11 @@ class FramedAnswer:
 
     async def _read(self) -> AsyncIterator[bytes]:
         try:
-            async for data in self._response.content.iter_any():
+            async for data in self._response.chunks():
                 pieces = self._reader.feed(data)
                 if pieces:
                     yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        except (HttpError, OSError, TimeoutError, BrokenFrame, msgspec.MsgspecError) as error:
+        except (LeanFailed, BrokenFrame, msgspec.MsgspecError) as error:
             raise RouterUnavailable("The router broke off in the middle of the answer.") from error
         if self._reader.ending is None:
             raise RouterUnavailable("The router broke off in the middle of the answer.")
@@ -127,5 +126,4 @@ class FramedAnswer:
         """Break off; the router cancels what is behind it and books what was used."""
         if self.ending is None:
             self._closed = Ending(status=status)
-        with contextlib.suppress(HttpError, OSError):
-            self._response.close()
+        self._response.close()

@@ -22,6 +22,7 @@ from shared.errors import CacheUnavailable
 from shared.messages.gateway import Answer, Answerer, Call, Ending
 from shared.messages.router import AttemptEnded
 from shared.spool import Spool
+from shared.wire.json_text import decode_exactly
 from shared.wire.usage import TokenUsage
 
 HEADER = "x-tollway-cache"
@@ -62,7 +63,7 @@ class PromptCache:
 
     def key_of(self, call: Call, scope: str) -> str | None:
         """The name under which a call's answer is kept; None for what is never cached."""
-        body = msgspec.json.decode(call.body)
+        body = decode_exactly(call.body)
         messages = body.get("messages")
         if not isinstance(messages, list) or body.get("n") not in (None, 1):
             return None
@@ -148,7 +149,7 @@ def _replayed(call: Call, kept: Kept) -> Answer:
         "x-tollway-provider": kept.provider,
         "x-tollway-attempts": "0",
     }
-    message: dict[str, Any] = msgspec.json.decode(kept.body)
+    message: dict[str, Any] = decode_exactly(kept.body)
     ending = Ending(attempts=0, usage=kept.usage)
     if not call.stream:
         return WholeAnswer(200, {**headers, "content-type": "application/json"}, [kept.body], ending)

@@ -15,6 +15,7 @@ from shared.wire.splice import DoubledNameError, Members
 
 MAX_DEPTH = 200
 MAX_NAME = 256
+MAX_DIGITS = 4000  # about what can be converted in bounded time
 
 _OWN = frozenset({"session_id", "user_id", "tollway"})
 _ACTED_ON = _OWN | {
@@ -22,6 +23,8 @@ _ACTED_ON = _OWN | {
     "input", "system", "tools", "metadata", "prompt_cache_key",
 }  # fmt: skip
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
+_DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_LONG_NUMBER = b"0" * MAX_DIGITS
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LONG_RUN = re.compile(rb"[A-Za-z0-9+/=_-]{2048,}+")
@@ -146,7 +149,15 @@ def read_members(body: bytes) -> Members:
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.") from error
     if _too_deep(body):
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    if len(body) > MAX_DIGITS and _has_long_number(body):
+        raise BadRequest(f"The body holds a number of more than {MAX_DIGITS} digits.")
     return members
+
+
+def _has_long_number(body: bytes) -> bool:
+    if _LONG_NUMBER not in body.translate(_DIGITS_TO_ZEROS):
+        return False
+    return _LONG_NUMBER in _STRING.sub(b'""', body).translate(_DIGITS_TO_ZEROS)
 
 
 def _too_deep(body: bytes) -> bool:

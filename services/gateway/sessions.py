@@ -21,6 +21,7 @@ from shared.cache import Args, Cache, MemoryView, Script
 from shared.config import LiveConfig
 from shared.errors import BadRequest, CacheUnavailable
 from shared.messages.gateway import Answer, Answerer, Call, Ending
+from shared.wire.json_text import decode_exactly, encode
 from shared.wire.splice import Members
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,10 @@ HEADER = "x-tollway-session"
 RECENCY = "tollway:sessions"
 MOST_TRIES = 20
 _TERMINAL = (b"[DONE]", b"message_stop")
+
+# A history is kept as JSON: msgpack has no room for the long integers, nor for the spelling of decimals.
+_decode_history = msgspec.json.Decoder(History, float_hook=msgspec.Raw).decode
+_decode_messages = msgspec.json.Decoder(list[Message], float_hook=msgspec.Raw).decode
 
 _COMPARE_LUA = """
 local held = redis.call('GET', KEYS[1])
@@ -74,9 +79,8 @@ class Sessions:
             return History()
         if stored is None:
             return History()
-        version, _, packed = stored.partition(b"|")
-        history = msgspec.msgpack.decode(packed, type=History)
-        return msgspec.structs.replace(history, version=int(version))
+        version, _, kept = stored.partition(b"|")
+        return msgspec.structs.replace(_decode_history(kept), version=int(version))
 
     async def save(
         self, scope: str, session: str, read: History, turn: Continued, call: Call, said: list[Message]
@@ -97,7 +101,7 @@ class Sessions:
             log.warning("session_not_saved", reason="cache_unavailable")
 
     async def _swap(self, scope: str, session: str, history: History) -> bool:
-        value = f"{history.version + 1}|".encode() + msgspec.msgpack.encode(history)
+        value = f"{history.version + 1}|".encode() + encode(history)
         ttl = int(self._config.current.sessions.ttl_seconds * 1000)
         args: Any = [str(history.version), value, ttl]
         return bool(await self._cache.run(_SWAP, [_key(scope, session)], args))
@@ -158,7 +162,7 @@ class _InSession:
         members = Members(call.body)
         messages = _messages(members)
         system = members.raw("system") if call.dialect == "anthropic" else None
-        turn = continued(read, call.dialect, messages, None if system is None else msgspec.json.decode(system))
+        turn = continued(read, call.dialect, messages, None if system is None else decode_exactly(system))
         if read.turns:
             await self._sessions.seen(self._scope, self._session)
             call = msgspec.structs.replace(call, body=_body(members, turn, call))
@@ -239,15 +243,15 @@ def _key(scope: str, session: str) -> str:
 
 def _messages(members: Members) -> list[Message]:
     try:
-        return msgspec.json.decode(members.raw("messages") or b"[]", type=list[Message])
+        return _decode_messages(members.raw("messages") or b"[]")
     except msgspec.ValidationError as error:
         raise BadRequest("'messages' must be an array of objects.", param="messages") from error
 
 
 def _body(members: Members, turn: Continued, call: Call) -> bytes:
-    replaced = {"messages": msgspec.json.encode(turn.messages)}
+    replaced = {"messages": encode(turn.messages)}
     if call.dialect == "anthropic" and turn.system is not None and "system" not in members:
-        replaced["system"] = msgspec.json.encode(turn.system)
+        replaced["system"] = encode(turn.system)
     return members.spliced(replaced)
 
 

@@ -12,7 +12,7 @@ from services.gateway.tool_dialect import ToolDialect
 from shared.errors import BadRequest
 from shared.messages.gateway import Call
 from shared.messages.tools import ToolSpec
-from shared.wire.json_text import encode
+from shared.wire.json_text import decode_exactly, encode
 from shared.wire.splice import Members
 
 _WITHOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")
@@ -82,7 +82,7 @@ def _items(raw: bytes | None) -> list[bytes]:
 def _names(tools: Sequence[bytes], dialect: ToolDialect) -> list[str]:
     found = []
     for raw in tools:
-        tool = msgspec.json.decode(raw)
+        tool = decode_exactly(raw)
         if isinstance(tool, dict):
             found.append(dialect.name_of(tool))
     return [name for name in found if name]

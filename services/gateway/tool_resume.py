@@ -12,7 +12,7 @@ from shared.config import LiveConfig
 from shared.errors import CacheUnavailable
 from shared.messages.gateway import Call, Dialect
 from shared.wire.anthropic import blocks_of
-from shared.wire.json_text import encode
+from shared.wire.json_text import decode_exactly, encode
 from shared.wire.splice import Members
 
 MOST_TURNS = 32
@@ -83,7 +83,7 @@ def _turns(messages: Sequence[msgspec.Raw], dialect: Dialect, *, everywhere: boo
         raw = bytes(messages[index])
         if mark not in raw:
             continue
-        message = msgspec.json.decode(raw)
+        message = decode_exactly(raw)
         if not isinstance(message, dict) or message.get("role") != "assistant":
             continue
         calls = DIALECTS[dialect].calls_of(message)
@@ -126,5 +126,5 @@ def _put_back_anthropic(messages: list[Any], index: int, kept: Kept) -> None:
 
 
 def _decoded(message: Any) -> dict[str, Any]:
-    value = msgspec.json.decode(message) if isinstance(message, msgspec.Raw) else message
+    value = decode_exactly(message) if isinstance(message, msgspec.Raw) else message
     return value if isinstance(value, dict) else {}

@@ -6,6 +6,7 @@ import msgspec
 
 from shared.messages.gateway import Dialect
 from shared.wire import anthropic, openai
+from shared.wire.json_text import decode_exactly
 from shared.wire.sse import DONE, SseReader
 
 
@@ -28,7 +29,7 @@ class Transcript:
             if event.data == DONE:
                 continue
             try:
-                value = msgspec.json.decode(event.data)
+                value = decode_exactly(event.data)
             except (msgspec.DecodeError, RecursionError):
                 continue
             if isinstance(value, dict):
@@ -39,7 +40,7 @@ class Transcript:
         if self._reader is not None:
             return self._openai.answer() if self._dialect == "openai" else self._anthropic.answer()
         try:
-            value = msgspec.json.decode(b"".join(self._pieces))
+            value = decode_exactly(b"".join(self._pieces))
         except (msgspec.DecodeError, RecursionError):
             return None
         return value if isinstance(value, dict) else None

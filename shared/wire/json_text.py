@@ -8,6 +8,7 @@ import msgspec
 # Decimals stand for numbers whose spelling must survive, so they are written as numbers.
 encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode = msgspec.json.Decoder().decode
+_decode_exactly = msgspec.json.Decoder(float_hook=msgspec.Raw).decode
 
 
 class NotJsonError(ValueError):
@@ -34,6 +35,13 @@ def _decode_leniently(data: bytes | str) -> Any:
         return _decode(repaired.decode("utf-16-le", "replace"))
     except (ValueError, RecursionError, msgspec.DecodeError) as error:
         raise NotJsonError("not one JSON value") from error
+
+
+def decode_exactly(data: bytes | str) -> Any:
+    """The value of `data` with decimals as raw text, so that encoding it spells them as they came; raises
+    msgspec.DecodeError.
+    """
+    return _decode_exactly(data)
 
 
 def decode_object(data: bytes | str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import msgspec
 
 from services.router.catalog import Listed, Target
 from services.router.exchange import Prepared
-from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, read_as, read_entries
+from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, asked, read_as, read_entries
 from services.router.rewrite import rewrite
 from shared.messages.gateway import Call
 from shared.translate.answer import anthropic_answer_to_openai
@@ -49,7 +49,7 @@ class AnthropicProvider(Provider):
         """The request for a call."""
         headers = self._request_headers(call, key)
         if call.dialect == "openai":
-            told = openai_to_anthropic(decode_object(call.body), self._options(target))
+            told = openai_to_anthropic(asked(call.body), self._options(target))
             return Prepared(f"{self._root}/messages", headers, encode(told.body), told.lossy, translated=told)
         body = rewrite(call.body, call.model, target.model, ask_usage=False).body
         path = "messages/count_tokens" if call.operation == "count_tokens" else "messages"

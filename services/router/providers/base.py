@@ -15,6 +15,7 @@ from shared.http_client import Session, Timeout
 from shared.messages.gateway import Call
 from shared.translate.progress import Progress
 from shared.translate.stream import AnthropicToOpenAI, AnthropicWatcher, OpenAIToAnthropic, OpenAIWatcher
+from shared.translate.terms import CannotTranslate
 from shared.wire.dialect import Dialect
 from shared.wire.json_text import NotJsonError, decode_object
 
@@ -100,6 +101,14 @@ def read_as(strictly: Callable[[bytes], S], kind: type[S], body: bytes) -> S:
         return msgspec.convert(decode_object(body), kind)
     except (NotJsonError, msgspec.ValidationError) as error:
         raise NotAnAnswer("the provider's answer is not the JSON it should be") from error
+
+
+def asked(body: bytes) -> dict[str, Any]:
+    """A client's request, to be translated; raises CannotTranslate for a number beyond every range."""
+    try:
+        return decode_object(body)
+    except NotJsonError as error:
+        raise CannotTranslate("body", "it holds a number that is out of range") from error
 
 
 class Entry(msgspec.Struct):

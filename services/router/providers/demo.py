@@ -7,7 +7,7 @@ from services.router.catalog import Listed, Target
 from services.router.estimate import by_characters, by_size
 from services.router.exchange import Exchange, Prepared
 from services.router.providers.anthropic import read_message
-from services.router.providers.base import Provider, StreamReader, Whole
+from services.router.providers.base import Provider, StreamReader, Whole, asked
 from services.router.providers.openai import read_completion
 from shared import clock
 from shared.config.schema import Provider as ProviderConfig
@@ -17,7 +17,7 @@ from shared.ids import new_id
 from shared.messages.gateway import Call
 from shared.translate.stream import AnthropicWatcher, OpenAIWatcher
 from shared.wire.dialect import Dialect
-from shared.wire.json_text import decode, encode
+from shared.wire.json_text import encode
 from shared.wire.sse import OPENAI_DONE, encode_object
 
 MODEL = "demo"
@@ -84,7 +84,7 @@ class DemoExchange:
 
 def answer(call: Call) -> list[bytes]:
     """The pieces of the answer."""
-    request = decode(call.body)
+    request = asked(call.body)
     text, tool = _say(_objects(request.get("messages")), _objects(request.get("tools")))
     used = (by_size(call.body), by_characters(text) + (8 if tool else 0))
     make = _Anthropic(text, tool, used) if call.dialect == "anthropic" else _OpenAI(text, tool, used)

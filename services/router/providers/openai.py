@@ -7,7 +7,7 @@ import msgspec
 from services.router.catalog import Listed, Target
 from services.router.estimate import by_size
 from services.router.exchange import Prepared
-from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, read_as, read_entries
+from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, asked, read_as, read_entries
 from services.router.rewrite import rewrite
 from shared.messages.gateway import Call
 from shared.translate.answer import openai_answer_to_anthropic
@@ -54,7 +54,7 @@ class OpenAIProvider(Provider):
             return Prepared(f"{self.config.base_url}/embeddings", self._headers(own), body)
         url = f"{self.config.base_url}/chat/completions"
         if call.dialect == "anthropic":
-            told = anthropic_to_openai(decode_object(call.body), self._options(target))
+            told = anthropic_to_openai(asked(call.body), self._options(target))
             return Prepared(url, self._headers(own), encode(told.body), told.lossy, translated=told)
         rewritten = rewrite(call.body, call.model, target.model, ask_usage=call.stream)
         return Prepared(url, self._headers(own), rewritten.body, choices=rewritten.choices)

@@ -323,3 +323,13 @@ async def test_the_document_describes_every_door(gateway: Gateway) -> None:
     assert (await gateway.get("/docs")).status == 200
     assert (await gateway.get("/")).status == 200
     assert (await gateway.ask("/", method="HEAD")).status == 200
+
+
+async def test_a_number_beyond_all_bounds_is_a_bad_request(gateway: Gateway) -> None:
+    def body(seed: str, said: str) -> bytes:
+        return f'{{"model":"m","seed":{seed},"messages":[{{"role":"user","content":"{said}"}}]}}'.encode()
+
+    assert (await gateway.ask("/v1/chat/completions", body("9" * 3999, "9" * 9000))).status == 200
+    refused = await gateway.ask("/v1/chat/completions", body("9" * 5000, "hi"))
+    assert refused.status == 400
+    assert "digits" in refused.json()["error"]["message"]

@@ -109,6 +109,24 @@ async def test_tool_turns_are_kept(gateway: Gateway) -> None:
     ]
 
 
+async def test_numbers_of_a_history_keep_their_spelling(gateway: Gateway) -> None:
+    said = b'{"role": "user", "content": "q0", "big": 12345678901234567890123, "odd": 1.10, "huge": 1E400}'
+
+    def extended(_: Call) -> ScriptedAnswer:
+        said = (
+            b'{"choices":[{"index":0,"message":{"role":"assistant","content":"hi","x":[98765432109876543210,2.50]}}]}'
+        )
+        return ScriptedAnswer(200, {"content-type": "application/json"}, [told])
+
+    gateway.router.script = extended
+    body = b'{"model": "m", "session_id": "s", "messages": [' + said + b"]}"
+    assert (await gateway.ask("/v1/chat/completions", body)).status == 200
+    await gateway.chat("q1", session_id="s")
+    sent_on = gateway.router.calls[-1].body.decode()
+    for spelled in ("12345678901234567890123", "1.10", "1E400", "98765432109876543210", "2.50"):
+        assert spelled in sent_on
+
+
 async def test_turns_of_our_own_tools_stay_when_the_client_sends_what_it_saw(gateway: Gateway) -> None:
     transcript = [
         {

@@ -6,9 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 from shared.security import is_loopback
+
+# What a URL may begin with; anything else would fail later, and less clearly.
+_SCHEMES = {
+    "database_url": ("sqlite+aiosqlite://", "postgresql+asyncpg://"),
+    "bus_url": ("memory:", "amqp://", "amqps://"),
+    "cache_url": ("memory:", "redis://", "rediss://", "unix://"),
+} | dict.fromkeys(("router_url", "usage_url", "reports_url", "url"), ("http://", "https://"))
 
 PORTS = {"gateway": 8080, "router": 8081, "tools": 8082, "reports": 8083, "usage": 10090}
 
@@ -42,6 +49,14 @@ class Settings(BaseModel):
     otlp_endpoint: str | None = Field(None, description="OTEL_EXPORTER_OTLP_ENDPOINT: where traces go")
     environment: Mapping[str, str] = Field({}, repr=False, exclude=True, description="what ${VAR} in the file sees")
     working_directory: Path = Field(Path(), exclude=True, description="where .env and tollway.yaml are looked for")
+
+    @field_validator(*_SCHEMES)
+    @classmethod
+    def _is_of_a_known_kind(cls, url: str | None, info: ValidationInfo) -> str | None:
+        known = _SCHEMES[info.field_name or ""]
+        if url is not None and not url.startswith(known):
+            raise ValueError(f"must begin with {' or '.join(known)}")
+        return url
 
     @property
     def config_path(self) -> Path | None:

@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from shared.config.alias import with_aliases
 from shared.config.schema import Config
 
+# Parts of a validator's place that name a kind of value, not a place in the file.
+_KIND = re.compile(r"str|float|(?:function-|union\[|list\[|dict\[).*")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -65,10 +67,20 @@ def parse_config(text: str, environ: Mapping[str, str]) -> Config:
     try:
         config = Config.model_validate(with_aliases(filled, environ))
     except ValidationError as error:
-        raise ConfigFault([_fault(item, node) for item in error.errors()]) from error
+        found = [_fault(item, node) for item in error.errors()]
+        raise ConfigFault([*found, *_crossed_all_the_same(filled, found, node)]) from error
     if crossed := config.faults():
         raise ConfigFault([_crossed(text, node) for text in crossed])
     return config
+
+
+def _crossed_all_the_same(filled: dict[str, Any], found: list[Fault], node: Any) -> list[Fault]:
+    """Names that nothing defines, where other sections alone are broken: whoever mends a file wants to know all."""
+    broken = {fault.place.split(".")[0] for fault in found}
+    needed = {name: filled[name] for name in ("providers", "models", "demo") if name in filled}
+    if broken & needed.keys():
+        return []
+    return [_crossed(text, node) for text in Config.model_validate(needed).faults()]
 
 
 def _interpolate(value: Any, environ: Mapping[str, str], place: str, node: Any, faults: list[Fault]) -> Any:
@@ -95,7 +107,7 @@ def _interpolate(value: Any, environ: Mapping[str, str], place: str, node: Any, 
 
 
 def _fault(item: Any, node: Any) -> Fault:
-    steps = [str(step) for step in item["loc"] if not str(step).startswith(("function-", "float", "str", "union"))]
+    steps = [str(step) for step in item["loc"] if not _KIND.fullmatch(str(step))]
     message = str(item["msg"]).removeprefix("Value error, ")
     return Fault(
         ".".join(steps), message if message[1:2].isupper() else message[:1].lower() + message[1:], _line(node, steps)

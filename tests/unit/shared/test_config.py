@@ -1,6 +1,7 @@
 """The configuration: read, filled, refused with places, taken up while running."""
 
 import pytest
+from pydantic import ValidationError
 
 from shared.config import Config, ConfigFault, LiveConfig, parse_config
 from shared.settings import settings_from
@@ -102,3 +103,24 @@ def test_settings_have_the_seeds_names(tmp_path):
     assert "t" not in str(settings.token)
     assert settings_from({"SESSION_STORAGE_TYPE": "memory", "REDIS_HOST": "r"}).cache_url == "memory://"
     assert settings_from({"TOLLWAY_PORT": "1", "PORT": "2"}).port == 1
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"),
+    [
+        ("TOLLWAY_DATABASE_URL", "mysql://x"),
+        ("TOLLWAY_BUS_URL", "kafka://x"),
+        ("TOLLWAY_CACHE_URL", "localhost:6379"),
+        ("TOLLWAY_ROUTER_URL", "localhost:8081"),
+    ],
+)
+def test_a_url_of_a_kind_we_cannot_use_is_refused_before_anything_starts(variable, url, tmp_path):
+    with pytest.raises(ValidationError, match="must begin with"):
+        settings_from({variable: url}, tmp_path)
+
+
+def test_faults_between_sections_are_told_beside_those_within_one():
+    text = "models:\n  m: {targets: [{provider: nobody, model: m}]}\nrouting: {strategy: fast}\n"
+    with pytest.raises(ConfigFault) as caught:
+        parse_config(text, {})
+    assert [fault.place for fault in caught.value.faults] == ["routing.strategy", "models.m.targets.0.provider"]

@@ -13,6 +13,7 @@ from services.reports.render import environment, pdf, spreadsheet, style
 from services.reports.words import words
 
 SHOWN_ROWS = 12
+UNNAMED = "unknown"  # as in the statistics
 EVENT_FIELDS = (
     "event_id",
     "request_id",
@@ -61,7 +62,7 @@ def export(usage: dict[str, Any]) -> bytes:
     body["period"] = f"{usage['period_days']} days"
     for group, rows in usage["groups"].items():
         body[f"by_{group}"] = {
-            str(row["name"]): {
+            row["name"] or UNNAMED: {
                 "calls": row["calls"],
                 "total_tokens": row["tokens"],
                 "cost": row["cost"],
@@ -132,7 +133,7 @@ def _group(
     group: str, rows: list[dict[str, Any]], u: dict[str, Any], currency: str, language: str, *, for_print: bool
 ) -> dict[str, Any]:
     title, subtitle = u[group]
-    named = [(str(row["name"] or u["none"]), row) for row in rows]
+    named = [(row["name"] or u["none"], row) for row in rows]
     # Where nothing cost anything, calls are what there is to compare.
     measure, unit = ("cost", "cost") if any(row["cost"] for row in rows) else ("calls", "count")
     if measure == "calls":

@@ -231,6 +231,13 @@ def test_usage_files_have_the_seeds_totals_and_every_event():
     assert "svg" in page.tags
 
 
+def test_calls_without_a_name_are_called_unknown():
+    unnamed = [{"name": None, "calls": 3, "tokens": 30, "cost": 1.0, "success_rate": 100.0}]
+    files = usage_files(USAGE | {"groups": {"function": unnamed, "user": []}}, ["json", "html"])
+    assert list(json.loads(files["json"])["by_function"]) == ["unknown"]
+    assert b">None<" not in files["html"]
+
+
 def test_usage_sums_are_exact_where_binary_floats_are_not():
     assert sum([0.1, 0.2, 0.3]) != 0.6
     assert exact_sum([0.1, 0.2, 0.3]) == 0.6

@@ -10,6 +10,7 @@ from shared import ids
 from shared.errors import BadRequest, TooLarge, Unprocessable
 from shared.messages.envelope import Named
 from shared.messages.router import AttemptEnded
+from shared.wire.splice import DoubledNameError, Members
 from shared.wire.usage import TokenUsage
 
 MOST_RECORDS = 10_000
@@ -56,12 +57,17 @@ class Record(msgspec.Struct, kw_only=True):
 
 
 _decoder = msgspec.json.Decoder(list[Record] | Record)
+_raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def parse(body: bytes) -> list[Record]:
     """One record or a list of them; raises BadRequest and its kin with the field named."""
     try:
         found = _decoder.decode(body)
+        for item in _raw_list.decode(body) if isinstance(found, list) else [body]:
+            Members(bytes(item)).require_single(Record.__struct_fields__)
+    except DoubledNameError as error:
+        raise BadRequest(f"{error}.", param=error.name) from error
     except msgspec.ValidationError as error:
         raise _refusal(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -12,7 +12,7 @@ from services.usage.answer import Json, event_as_read
 from services.usage.routes.edge import LedgerHere, ReaderHere
 from services.usage.store import events as store
 from shared import clock
-from shared.errors import BadRequest, Forbidden, TooLarge
+from shared.errors import BadRequest, Forbidden, TooLarge, UnsupportedEncoding
 
 router = APIRouter(prefix="/api/ai_usage", tags=["usage"])
 
@@ -78,7 +78,7 @@ async def record_events(ledger: LedgerHere, reader: ReaderHere, request: Request
 
 async def _body(request: Request) -> bytes:
     if request.headers.get("content-encoding", "identity") != "identity":
-        raise BadRequest("The body must not be compressed.")
+        raise UnsupportedEncoding
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

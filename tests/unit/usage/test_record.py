@@ -33,6 +33,8 @@ GOOD = {"model": "qwen-plus", "input_tokens": 10, "output_tokens": 5}
         ('{"input_tokens": 5}', 422, "model"),
         ('[{"model": "m"}, {"model": "m", "output_tokens": -1}]', 422, "[1].output_tokens"),
         ('{"model": "m", "input_tokens": NaN}', 400, None),
+        ('{"model": "m", "model": "n"}', 400, "model"),
+        ('[{"model": "m", "cost": 1, "cost": 2}]', 400, "cost"),
         ('{"model": "m", "input_tokens": Infinity}', 400, None),
         ("", 400, None),
         ("[", 400, None),

@@ -14,6 +14,7 @@ from shared.translate.progress import Progress
 from shared.wire.usage import TokenUsage
 
 PROGRESS_EVERY_SECONDS = 1.0
+PROGRESS_SOONEST_SECONDS = 0.05
 _LONGEST_ERROR = 500
 _TEXTS = re.compile(rb'"(?:content|text|reasoning_content|thinking|arguments)" ?: ?"((?:[^"\\]|\\.)*)')
 
@@ -81,7 +82,7 @@ class Meter:
         self._note(progress, now)
 
     def flowing(self, progress: Progress) -> None:
-        """More content came; noted about once a second."""
+        """More content came; noted often at first, about once a second later."""
         now = clock.monotonic()
         if now >= self._next_progress:
             self._note(progress, now)
@@ -126,7 +127,9 @@ class Meter:
         )
 
     def _note(self, progress: Progress, now: float) -> None:
-        self._next_progress = now + PROGRESS_EVERY_SECONDS
+        # A short answer that is killed should be told as nearly as a long one: a quarter of its life may be missing.
+        pause = max(PROGRESS_SOONEST_SECONDS, (now - self._began) / 4)
+        self._next_progress = now + min(pause, PROGRESS_EVERY_SECONDS)
         usage, _ = used(progress, lambda: by_size(self._call.body))
         if self._spool is not None:
             self._spool.progress(AttemptProgress(event_id=self.event_id, usage=usage, ttft_ms=self.ttft_ms))

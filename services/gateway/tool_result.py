@@ -16,6 +16,7 @@ from shared.messages.tools import result_key
 from shared.wire.json_text import NotJsonError, decode_object, encode
 from shared.wire.openai import OpenAIAccumulator
 from shared.wire.sse import DONE, SseReader
+from shared.wire.usage import NOTHING_TOLD, TokenUsage
 
 log = structlog.get_logger(__name__)
 
@@ -41,10 +42,11 @@ class Shortener:
         self._cache = cache
         self._numbering = numbering
         self.spent: list[Spent] = []
+        self.usage: TokenUsage = NOTHING_TOLD
 
-    def is_long(self, text: str) -> bool:
-        """Whether a result is more than the model should be given."""
-        return estimated_tokens(text) > self._config.current.tools.limits.summarise_over_tokens
+    def is_long(self, tool: str, text: str) -> bool:
+        """Whether a result is more than the model should be given. A page it asked for is what it wants to see."""
+        return tool != READ_RESULT and estimated_tokens(text) > self._config.current.tools.limits.summarise_over_tokens
 
     async def shortened(self, tool: str, text: str, *, readable: bool, on_chunk: Chunk) -> str:
         """The result as the model is given it, and where the rest is."""
@@ -117,6 +119,7 @@ class Shortener:
             if ending is not None:
                 self._numbering.take(ending.attempts)
                 self.spent += ending.spent
+                self.usage = self.usage.plus(ending.usage or NOTHING_TOLD)
         text = summed.message.get("content")
         complete = answer.status == 200 and summed.finish_reason in ("stop", "length")
         return text if complete and isinstance(text, str) and text else None

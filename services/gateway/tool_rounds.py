@@ -133,14 +133,21 @@ class Rounds:
         """How many attempts were made so far."""
         return self._numbering.highest
 
+    def usage_beside(self) -> dict[str, Any]:
+        """What summaries used, in the client's dialect: it belongs to the answer's usage, too."""
+        usage = self._shortener.usage
+        if not usage.is_told:
+            return {}
+        return usage.to_anthropic() if self.call.dialect == "anthropic" else usage.to_openai()
+
     def ending(self, status: str, partial: dict[str, Any] | None = None, error: str | None = None) -> Ending:
         """What there is to tell in the end; `partial` is the turn that was cut."""
-        usage = self._usage if self._usage.is_told else None
+        usage = self._usage.plus(self._shortener.usage)
         return Ending(
             status=status,
             attempts=self._numbering.highest,
             spent=[*self._spent, *self._shortener.spent],
-            usage=usage,
+            usage=usage if usage.is_told else None,
             error=error,
             transcript=self._transcript(partial, over=status == "ok"),
         )
@@ -166,7 +173,7 @@ class Rounds:
         await self._runner.run(calls, tell, self._outcomes)
         for call in calls:
             outcome = self._outcomes[call.id]
-            if self._shortener.is_long(outcome.text):
+            if self._shortener.is_long(call.name, outcome.text):
                 await self._shorten(call, outcome, tell)
             await tell(_result_of(call.id, outcome.text))
         self._limit = self._budget.reached()
@@ -178,10 +185,7 @@ class Rounds:
         async def on_chunk(piece: str) -> None:
             await tell(lambda observer: observer.tool_chunk(call.id, piece))
 
-        # A page that the model asked for is what it wants to see; only a flood of it is cut.
-        outcome.text = await self._shortener.shortened(
-            call.name, outcome.text, readable=readable and call.name != READ_RESULT, on_chunk=on_chunk
-        )
+        outcome.text = await self._shortener.shortened(call.name, outcome.text, readable=readable, on_chunk=on_chunk)
         if reader is not None and readable:
             self.conversation.offer(reader)
 

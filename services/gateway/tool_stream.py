@@ -31,7 +31,7 @@ class Weaver(Protocol):
     def turn(self) -> Turn:
         """The turn that has been fed."""
 
-    def end(self, finish: str | None, limit: str | None) -> bytes:
+    def end(self, finish: str | None, limit: str | None, beside: dict[str, Any]) -> bytes:
         """The end of the whole answer."""
 
 
@@ -87,15 +87,16 @@ class OpenAIWeaver:
         calls = DIALECTS["openai"].calls_of(message)
         return Turn(message, calls, self._sum.finish_reason, self._turn_usage, failed=self._failed)
 
-    def end(self, finish: str | None, limit: str | None) -> bytes:
+    def end(self, finish: str | None, limit: str | None, beside: dict[str, Any]) -> bytes:
         """The finish chunk, the usage of all turns if it was asked for, and the end mark."""
-        if self._turns <= 1 and limit is None and finish == self._told_finish:
+        if self._turns <= 1 and limit is None and not beside and finish == self._told_finish:
             return b"".join(self._tail) + OPENAI_DONE
         extra: dict[str, Any] = {"tollway": {"limit_reached": limit}} if limit else {}
         choice = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": finish}
         out = encode_object({**self._head, "choices": [choice], **extra})
         if self._include_usage and self._usage:
-            out += encode_object({**self._head, "choices": [], "usage": self._usage, **extra})
+            usage = summed(self._usage, beside)
+            out += encode_object({**self._head, "choices": [], "usage": usage, **extra})
         return out + OPENAI_DONE
 
     def _shown_of(self, chunk: dict[str, Any], event: SseEvent) -> bytes:
@@ -207,9 +208,9 @@ class AnthropicWeaver:
         calls = DIALECTS["anthropic"].calls_of(message)
         return Turn(message, calls, self._sum.stop_reason, answer["usage"], failed=self._failed)
 
-    def end(self, finish: str | None, limit: str | None) -> bytes:
+    def end(self, finish: str | None, limit: str | None, beside: dict[str, Any]) -> bytes:
         """The one message_delta with the usage of all turns, and message_stop."""
-        if self._turns <= 1 and limit is None and finish == self._sum.stop_reason:
+        if self._turns <= 1 and limit is None and not beside and finish == self._sum.stop_reason:
             stop = encode_object({"type": "message_stop"}, "message_stop") if len(self._tail) < 2 else b""
             return b"".join(self._tail) + stop
         delta = self._last_delta.get("delta")
@@ -218,7 +219,7 @@ class AnthropicWeaver:
             **self._last_delta,
             "type": "message_delta",
             "delta": {"stop_sequence": None, **known, "stop_reason": finish},
-            "usage": self._usage,
+            "usage": summed(self._usage, beside),
         }
         if limit:
             frame["tollway"] = {"limit_reached": limit}

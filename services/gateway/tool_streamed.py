@@ -91,7 +91,7 @@ class StreamedAnswer:
         call = self._rounds.call
         if isinstance(end, End):
             self.ending = self._rounds.ending("ok")
-            return self._weaver.end(end.finish, end.limit)
+            return self._weaver.end(end.finish, end.limit, self._rounds.usage_beside())
         if end.answer is None:  # the error event has been passed on already
             self.ending = self._rounds.ending("error", error=_BROKEN_OFF)
             return b""

@@ -39,10 +39,10 @@ class WholeVoice:
         """The last body as it came."""
         return self._body
 
-    def body(self, finish: str | None, kept: Collection[str], limit: str | None) -> bytes:
+    def body(self, finish: str | None, kept: Collection[str], limit: str | None, beside: dict[str, Any]) -> bytes:
         """The whole answer: one message, one reason for the end, usage of all turns."""
         all_kept = len(kept) == len(self._dialect.calls_of(self._turns[-1]))
-        if len(self._turns) == 1 and all_kept and limit is None and finish == self._finish:
+        if len(self._turns) == 1 and all_kept and limit is None and not beside and finish == self._finish:
             return self._body
         answer = dict(self._answer)
         seen = self._dialect.seen_by_client(self._turns, kept)
@@ -51,7 +51,7 @@ class WholeVoice:
         else:
             answer |= {"content": seen["content"], "stop_reason": finish}
         if self._usage:
-            answer["usage"] = self._usage
+            answer["usage"] = summed(self._usage, beside)
         if limit is not None:
             answer["tollway"] = {"limit_reached": limit}
         return encode(answer)

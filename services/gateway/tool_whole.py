@@ -37,7 +37,7 @@ async def answered_whole(rounds: Rounds, first: Answer) -> Answer:
 
 
 def _whole(rounds: Rounds, end: End, headers: Mapping[str, str], voice: WholeVoice) -> Answer:
-    body = voice.body(end.finish, end.kept, end.limit)
+    body = voice.body(end.finish, end.kept, end.limit, rounds.usage_beside())
     return WholeAnswer(200, {**headers, **_counted(rounds)}, [body], rounds.ending("ok"))
 
 

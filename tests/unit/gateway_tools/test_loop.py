@@ -461,8 +461,26 @@ async def test_a_long_result_is_summarised_and_can_be_read_whole(bench: Bench) -
     result_id = result.split("id '")[1].split("'")[0]
     reading = ScriptedModel(Say("", [("builtin__read_result", {"id": result_id, "offset": 50_000})]), Say("ok"))
     await bench.ask(reading, wanted=("builtin__read_result",))
-    assert results_sent("openai", reading.bodies[1])[0][1].endswith(" tail")
-    del body
+    page = results_sent("openai", reading.bodies[1])[0][1]
+    assert page.endswith(" tail") and "summarised" not in page and len(reading.calls) == 2
+    assert body["usage"] == answer.ending.usage.to_openai()
+
+
+@pytest.mark.parametrize("limits", [{"summarise_over_tokens": 100}])
+@pytest.mark.parametrize("tools_config", [{"summary_model": "short"}])
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+async def test_the_usage_that_is_told_is_that_of_all_models_summaries_included(
+    bench: Bench, dialect: str, stream: bool
+) -> None:
+    model = ScriptedModel(Say("", [("python__long", {})]), Say("short"), Say("ok"))
+    answer, body = await bench.ask(model, dialect, stream=stream, wanted=("python__long",))
+    attempts = [spent.usage for spent in answer.ending.spent]
+    assert len(attempts) == 3
+    told = body["usage"]
+    names = ("prompt_tokens", "completion_tokens") if dialect == "openai" else ("input_tokens", "output_tokens")
+    assert told[names[0]] == sum(usage.input_tokens for usage in attempts)
+    assert told[names[1]] == sum(usage.output_tokens for usage in attempts)
 
 
 @pytest.mark.parametrize("limits", [{"summarise_over_tokens": 100}])

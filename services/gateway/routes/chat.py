@@ -13,6 +13,7 @@ from services.gateway.chat_request import read_chat, read_stop
 from services.gateway.chat_running import RunningChats
 from services.gateway.edge import MethodNotAllowed
 from services.gateway.exchange import Exchange, Floor
+from services.gateway.prompt_cache import HEADER
 from services.gateway.request import Admitted
 from services.gateway.tools_client import ToolsClient
 from shared import clock
@@ -50,6 +51,7 @@ class ChatExchange(Exchange):
     def __init__(self, floor: Floor, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__(floor, scope, receive, send, "openai")
         self.events = ChatEvents()
+        self.added = {HEADER: "off"}  # unless the cache itself says otherwise
 
     async def refuse(self, error: TollwayError) -> None:
         """Tell a failure: as a status while nothing was sent, else as the last event."""

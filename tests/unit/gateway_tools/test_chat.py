@@ -48,6 +48,7 @@ async def test_an_answer_is_chunks_and_one_complete(gateway: Gateway) -> None:
     assert response.status == 200
     assert response.headers["content-type"].startswith("text/event-stream")
     assert response.headers["x-request-id"]
+    assert response.headers["x-tollway-cache"] == "off"
     *chunks, complete = events_of(response)
     assert chunks == [{"type": "chunk", "data": {"content": "hello there"}}]
     assert complete == {

@@ -31,6 +31,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.3, 60.0
 BREAKER_FAILURES = 5
 LATE_SECONDS = 2.0
 MAX_TOOLS = 512
+SHORTEST_SECRET = 4
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "TZ", "USER")
 
 
@@ -88,7 +89,8 @@ class ServerOwner:
             self._restarts += 1
             self._state = "degraded" if self.specs and self._failures < BREAKER_FAILURES else "down"
             self.first_attempt.set()
-            log.warning("mcp_server_lost", server=self._name, state=self._state, error=self._last_error)
+            said = self._last_words[-1] if self._last_words else None
+            log.warning("mcp_server_lost", server=self._name, state=self._state, error=self._last_error, said=said)
             changed()
             pause = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (self._failures - 1))
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))
@@ -268,11 +270,17 @@ class ServerOwner:
         return f"changed since first seen and set aside until approved (tools.mcp.{self._name}.pinned): {names}"
 
     def _note(self, error: Exception) -> None:
+        """Keep why it broke. What the process said may hold its command line or a secret: that is for the log only."""
         reason = _innermost(error)
         text = "it did not answer in time" if isinstance(reason, TimeoutError) else str(reason) or type(reason).__name__
-        if self._last_words:
-            text = f"{text}; it said: {self._last_words[-1]}"
-        self._last_error = text[:500]
+        self._last_error = self._without_secrets(text)[:500]
+
+    def _without_secrets(self, text: str) -> str:
+        settings = self.settings
+        private = [*settings.command, *settings.env.values(), *settings.headers.values(), settings.url or ""]
+        for secret in sorted({value for value in private if len(value) >= SHORTEST_SECRET}, key=len, reverse=True):
+            text = text.replace(secret, "…")
+        return text
 
 
 class _Lost(Exception):

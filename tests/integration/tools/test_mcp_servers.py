@@ -136,6 +136,16 @@ async def test_a_command_that_is_not_there_is_told_without_the_command_line() ->
     async with held(command=("/no/such/server", "--secret", "hunter2")) as server:
         status = server.owner.status()
         assert status.state == "down"
+        assert status.last_error
+        assert "hunter2" not in status.last_error
+        assert "/no/such/server" not in status.last_error
+
+
+async def test_what_a_dying_server_says_is_not_told_to_clients() -> None:
+    words = "import os, sys; sys.exit('cannot log in with ' + os.environ['PASSWORD'][::-1])"
+    async with held(command=(sys.executable, "-c", words), env={"PASSWORD": "2retnuh"}) as server:
+        status = server.owner.status()
+        assert status.state == "down"
         assert "hunter2" not in str(status.last_error)
 
 

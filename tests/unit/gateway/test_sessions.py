@@ -113,7 +113,7 @@ async def test_numbers_of_a_history_keep_their_spelling(gateway: Gateway) -> Non
     said = b'{"role": "user", "content": "q0", "big": 12345678901234567890123, "odd": 1.10, "huge": 1E400}'
 
     def extended(_: Call) -> ScriptedAnswer:
-        said = (
+        told = (
             b'{"choices":[{"index":0,"message":{"role":"assistant","content":"hi","x":[98765432109876543210,2.50]}}]}'
         )
         return ScriptedAnswer(200, {"content-type": "application/json"}, [told])

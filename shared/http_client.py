@@ -7,6 +7,7 @@ from collections.abc import Collection
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from shared.http_lean import LeanClients
 from shared.security import AddressRefused, checked_addresses
 
 ConnectionFailed = aiohttp.ClientConnectionError
@@ -25,6 +26,7 @@ class HttpClient:
 
     def __init__(self) -> None:
         self._sessions: dict[object, Session] = {}
+        self.lean = LeanClients()
 
     def session(self) -> Session:
         """The pooled session for addresses that the operator configured."""
@@ -48,6 +50,7 @@ class HttpClient:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self.lean.close()
         for session in self._sessions.values():
             await session.close()
         self._sessions.clear()

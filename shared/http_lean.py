@@ -1,21 +1,56 @@
-"""A lean HTTP/1.1 client for the hops between our own services: pooled connections, one write per request, a body that
-is pulled. It knows no redirects, no cookies, no compression and no proxies; `http_client.py` does.
+"""A lean HTTP/1.1 client for the hot path: pooled connections, one write per request, a body that is pulled. It only
+posts, and knows no redirects, no cookies, no compression and no proxies; `http_client.py` does.
 """
 
 import asyncio
+import socket
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+import aiohappyeyeballs
 import httptools
 
-IDLE_SECONDS = 30.0  # shorter than any server of ours keeps an idle connection
+IDLE_SECONDS = 30.0  # shorter than servers keep an idle connection
 HIGH_WATER_BYTES = 256 << 10
+MOST_HEAD_BYTES = 256 << 10
+FIRST_FINAL_STATUS = 200
 
 
 class LeanFailed(OSError):
     """The other side could not be reached, or broke off."""
+
+
+class LeanTimedOut(LeanFailed):
+    """The other side did not accept a connection in time."""
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    """Reading the machine's certificates takes long enough to do it once."""
+    return ssl.create_default_context()
+
+
+class LeanClients:
+    """Clients by origin, made as they are needed."""
+
+    def __init__(self) -> None:
+        self._clients: dict[tuple[str, float], LeanClient] = {}
+
+    def of(self, origin: str, connect_seconds: float) -> "LeanClient":
+        """The client of an origin."""
+        found = self._clients.get((origin, connect_seconds))
+        if found is None:
+            found = self._clients[origin, connect_seconds] = LeanClient(origin, connect_seconds=connect_seconds)
+        return found
+
+    async def close(self) -> None:
+        """Close them all."""
+        for client in self._clients.values():
+            await client.close()
 
 
 class LeanClient:
@@ -35,7 +70,10 @@ class LeanClient:
         """The constant part of a POST's head, to be made once."""
         lines = [f"POST {self._prefix}{path} HTTP/1.1", f"host: {self._named}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
-        return ("\r\n".join(lines) + "\r\ncontent-length: ").encode("latin-1")
+        head = "\r\n".join(lines)
+        if head.count("\r") != len(lines) - 1 or head.count("\n") != len(lines) - 1 or "\0" in head:
+            raise ValueError("a line break in a header would begin another")
+        return (head + "\r\ncontent-length: ").encode("latin-1")
 
     async def post(self, head: bytes, body: bytes) -> "LeanResponse":
         """Send, and wait for the response's head; raises LeanFailed. Cancelling it closes the connection."""
@@ -69,12 +107,17 @@ class LeanClient:
 
     async def _connect(self) -> "Connection":
         loop = asyncio.get_running_loop()
+        tls, name = (_tls(), self._host) if self._secure else (None, None)
         try:
             async with asyncio.timeout(self._connect_seconds):
+                found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                sock = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=0.25)
                 _, connection = await loop.create_connection(
-                    lambda: Connection(self), self._host, self._port, ssl=True if self._secure else None
+                    lambda: Connection(self), sock=sock, ssl=tls, server_hostname=name
                 )
-        except (OSError, TimeoutError) as error:
+        except TimeoutError as error:
+            raise LeanTimedOut(f"{self._named} did not accept a connection in time") from error
+        except OSError as error:
             raise LeanFailed(f"{self._named} cannot be reached") from error
         return connection
 
@@ -120,6 +163,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side is gone; a response that was not complete is cut."""
         self._transport = None
+        if exc is None and self._response is not None and self._response.ends_with_connection:
+            response, self._response = self._response, None
+            response.finish()
         self._lost(exc)
 
     def _lost(self, error: Exception | None) -> None:
@@ -130,10 +176,12 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header of the response."""
         if self._response is not None:
-            self._response.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            self._response.header(name.decode("latin-1").lower(), value.decode("latin-1"))
+            if self._response.head_bytes > MOST_HEAD_BYTES:
+                self.close()
 
     def on_headers_complete(self) -> None:
-        """The head is whole."""
+        """The head is whole; one that only announces another is forgotten."""
         if self._response is not None:
             self._response.begin(self._parser.get_status_code())
 
@@ -144,9 +192,13 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """The response is whole; the connection is free again."""
-        response, self._response = self._response, None
+        response = self._response
         if response is None:
             return
+        if response.status < FIRST_FINAL_STATUS:
+            response.headers.clear()
+            return
+        self._response = None
         response.finish()
         if self.usable and self._parser.should_keep_alive():
             self.resume()
@@ -171,6 +223,7 @@ class LeanResponse:
     def __init__(self, connection: Connection) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}
+        self.head_bytes = 0
         self.head: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._connection = connection
         self._pieces: list[bytes] = []
@@ -180,22 +233,35 @@ class LeanResponse:
         self._whole = False
         self._failure: LeanFailed | None = None
 
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether the body is as long as the connection: nothing in the head says how long it is."""
+        chunked = "chunked" in self.headers.get("transfer-encoding", "").lower()
+        return self.head.done() and not chunked and "content-length" not in self.headers
+
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, what has piled up in one piece; raises LeanFailed when it breaks off."""
-        while True:
-            if self._pieces:
-                pieces, self._pieces, self._waiting = self._pieces, [], 0
-                if self._paused:
-                    self._paused = False
-                    self._connection.resume()
-                yield pieces[0] if len(pieces) == 1 else b"".join(pieces)
-            elif self._failure is not None:
+        """The body as it comes; raises LeanFailed when it breaks off."""
+        while piece := await self.readany():
+            yield piece
+
+    def at_eof(self) -> bool:
+        """Whether everything came and was read."""
+        return self._whole and not self._pieces
+
+    async def readany(self) -> bytes:
+        """What has piled up, in one piece; b"" at the end. Raises LeanFailed."""
+        while not self._pieces:
+            if self._failure is not None:
                 raise self._failure
-            elif self._whole:
-                return
-            else:
-                self._arrived = asyncio.get_running_loop().create_future()
-                await self._arrived
+            if self._whole:
+                return b""
+            self._arrived = asyncio.get_running_loop().create_future()
+            await self._arrived
+        pieces, self._pieces, self._waiting = self._pieces, [], 0
+        if self._paused:
+            self._paused = False
+            self._connection.resume()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:
         """Give up the rest: the connection is closed unless the response is complete."""
@@ -203,10 +269,15 @@ class LeanResponse:
             self._failure = LeanFailed("closed")
             self._connection.close()
 
+    def header(self, name: str, value: str) -> None:
+        """A header came; repeated ones are joined."""
+        self.head_bytes += len(name) + len(value)
+        self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
+
     def begin(self, status: int) -> None:
         """The head came."""
         self.status = status
-        if not self.head.done():
+        if status >= FIRST_FINAL_STATUS and not self.head.done():
             self.head.set_result(None)
 
     def take(self, data: bytes) -> bool:

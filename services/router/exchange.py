@@ -4,11 +4,14 @@ import asyncio
 import io
 import zlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Protocol
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from shared.http_client import HttpError, Response, Session, Timeout
+from shared.http_client import HttpError, Session, Timeout
+from shared.http_lean import LeanClients, LeanFailed, LeanTimedOut
 from shared.translate.errors import UpstreamError, timed_out, unreachable
 from shared.translate.terms import Translated
 
@@ -65,17 +68,54 @@ async def post(session: Session, prepared: Prepared, timeout: Timeout, proxy: st
         raise Broken(timed_out("the provider did not accept a connection in time")) from None
     except (HttpError, OSError, ValueError) as error:
         raise Broken(unreachable(f"the provider could not be reached ({type(error).__name__})")) from error
-    return HttpExchange(response)
+    return HttpExchange(response, response.content)
+
+
+async def post_lean(clients: LeanClients, prepared: Prepared, connect_seconds: float) -> "HttpExchange":
+    """The same without aiohttp, for providers that are reached directly: a third of the cost."""
+    origin, path = _split(prepared.url)
+    client = clients.of(origin, connect_seconds)
+    try:
+        response = await client.post(client.head(path, prepared.headers), prepared.body)
+    except LeanTimedOut:
+        raise Broken(timed_out("the provider did not accept a connection in time")) from None
+    except (LeanFailed, ValueError) as error:
+        raise Broken(unreachable(f"the provider could not be reached ({error})")) from error
+    return HttpExchange(response, response)
+
+
+@lru_cache(maxsize=256)
+def _split(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    path = quote(parts.path, safe="/:@!$&'()*+,;=-._~%") or "/"
+    return f"{parts.scheme}://{parts.netloc}", f"{path}?{parts.query}" if parts.query else path
+
+
+class Content(Protocol):
+    """A body that is read as it comes."""
+
+    def at_eof(self) -> bool: ...
+    async def readany(self) -> bytes: ...
+
+
+class Closing(Protocol):
+    """A response that can be closed in its middle."""
+
+    @property
+    def status(self) -> int: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def close(self) -> None: ...
 
 
 class HttpExchange:
-    """An exchange over aiohttp."""
+    """An exchange over HTTP."""
 
     __slots__ = ("_content", "_inflater", "_response", "headers", "status")
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Closing, content: Content) -> None:
         self._response = response
-        self._content = response.content
+        self._content = content
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         encoding = response.headers.get("content-encoding", "")

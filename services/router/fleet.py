@@ -8,7 +8,7 @@ from services.router.providers.demo import DemoProvider
 from services.router.providers.openai import OpenAIProvider
 from shared.config.schema import Provider as ProviderConfig
 from shared.config.schema import Timeouts
-from shared.http_client import Session
+from shared.http_client import HttpClient
 
 _KINDS: dict[str, type[Provider]] = {
     "openai": OpenAIProvider,
@@ -34,7 +34,7 @@ class Fleet:
     def __contains__(self, name: str) -> bool:
         return name in self._providers
 
-    def configure(self, configs: Mapping[str, ProviderConfig], timeouts: Timeouts, session: Session) -> list[str]:
+    def configure(self, configs: Mapping[str, ProviderConfig], timeouts: Timeouts, http: HttpClient) -> list[str]:
         """Take up a configuration; returns the names of providers that are new or changed."""
         kept: dict[str, Provider] = {}
         for name, config in configs.items():
@@ -43,15 +43,17 @@ class Fleet:
             if found is not None and found.config == config and found.timeouts == wanted:
                 kept[name] = found
             else:
-                kept[name] = make_provider(name, config, wanted, session)
+                kept[name] = make_provider(name, config, wanted, http)
         changed = [name for name, provider in kept.items() if self._providers.get(name) is not provider]
         self._providers = kept
         return changed
 
 
-def make_provider(name: str, config: ProviderConfig, timeouts: Timeouts, session: Session) -> Provider:
+def make_provider(name: str, config: ProviderConfig, timeouts: Timeouts, http: HttpClient) -> Provider:
     """The object that speaks a provider's protocol."""
-    return _KINDS[config.protocol](name, config, timeouts, session)
+    provider = _KINDS[config.protocol](name, config, timeouts, http.session())
+    provider.lean = http.lean
+    return provider
 
 
 def timeouts_of(config: ProviderConfig, timeouts: Timeouts) -> Timeouts:

@@ -80,7 +80,7 @@ class Inventory:
 
     def _configure(self, config: Config) -> None:
         catalog = Catalog(config, {})
-        for name in self.fleet.configure(catalog.providers, config.routing.timeouts, self._http.session()):
+        for name in self.fleet.configure(catalog.providers, config.routing.timeouts, self._http):
             self._lists.pop(name, None)
             self.checked.pop(name, None)
         self.catalog = Catalog(config, {name: models for name, models in self._lists.items() if name in self.fleet})

@@ -75,6 +75,8 @@ class TokenUsage(msgspec.Struct, frozen=True):
         write = _count(inside_prompt, "cache_write_tokens", "cache_creation_tokens")
         reasoning = _count(inside_output, "reasoning_tokens")
         total = _count(usage, "total_tokens")
+        if output is None and total == prompt:
+            output = 0  # an embedding: the total tells that there was no output
         if reasoning and output is not None and total == (prompt or 0) + output + reasoning:
             # Some providers count reasoning beside the completion; their total gives them away.
             output += reasoning

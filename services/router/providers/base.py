@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 import msgspec
 
 from services.router.catalog import Listed, Target
-from services.router.exchange import Exchange, Prepared, post
+from services.router.exchange import Exchange, Prepared, post, post_lean
 from services.router.keys import KeyRing
 from shared.config.schema import Provider as ProviderConfig
 from shared.config.schema import Timeouts
 from shared.http_client import Session, Timeout
+from shared.http_lean import LeanClients
 from shared.messages.gateway import Call
 from shared.translate.progress import Progress
 from shared.translate.stream import AnthropicToOpenAI, AnthropicWatcher, OpenAIToAnthropic, OpenAIWatcher
@@ -43,6 +44,7 @@ class Provider(ABC):
         self.timeouts = timeouts
         self.session = session
         self.connect_timeout = Timeout(total=None, connect=timeouts.connect)
+        self.lean: LeanClients | None = None  # where the provider is one of the operator's
         self.proxy = config.proxy
         self.keys = KeyRing(config.keys)
         self.is_byo = False
@@ -62,6 +64,8 @@ class Provider(ABC):
     async def ask(self, call: Call, prepared: Prepared) -> Exchange:
         """Send the request and wait for the head of the answer; raises Broken."""
         del call
+        if self.lean is not None and self.proxy is None:
+            return await post_lean(self.lean, prepared, self.timeouts.connect)
         return await post(self.session, prepared, self.connect_timeout, self.proxy)
 
     @abstractmethod

@@ -24,6 +24,7 @@ class Doorkeeper:
         self._token = settings.token.get_secret_value() if settings.token else None
         self._unguarded = settings.insecure or not settings.open_to_all
         self._admin = settings.admin_token.get_secret_value() if settings.admin_token else None
+        self._ops = settings.ops_token.get_secret_value() if settings.ops_token else None
 
     @property
     def closed(self) -> bool:
@@ -64,6 +65,11 @@ class Doorkeeper:
         if overseer is None:
             return self._unguarded and (secret is None or self._keys.find(secret) is None)
         return secret is not None and security.same(secret, overseer)
+
+    def watches(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request shows the ops token: it reads everybody's usage, and does nothing else."""
+        secret = shown_secret(headers)
+        return secret is not None and self._ops is not None and security.same(secret, self._ops)
 
 
 def shown_secret(headers: Mapping[str, str]) -> str | None:

@@ -28,6 +28,7 @@ from shared.tasks import Tasks
 from shared.wire.usage import TokenUsage
 
 ADMIN = "admin-token-for-tests"
+OPS = "ops-token-for-tests"
 
 
 @dataclass
@@ -288,7 +289,8 @@ async def opened(
 ) -> AsyncIterator[Gateway]:
     """A gateway on a fresh database; the ledger's word on a key is `spend`, in nano-units."""
     url = database_url or f"sqlite+aiosqlite:///{folder / 'test.db'}"
-    settings = settings_from({"TOLLWAY_ADMIN_TOKEN": ADMIN, **environment}, folder, data=folder, database_url=url)
+    tokens = {"TOLLWAY_ADMIN_TOKEN": ADMIN, "TOLLWAY_OPS_TOKEN": OPS}
+    settings = settings_from({**tokens, **environment}, folder, data=folder, database_url=url)
     live = LiveConfig(Config.model_validate(config or {}))
     spool = _Spool(folder / "spool")
     spool.booked = []

@@ -93,9 +93,11 @@ class Forwarder:
         return [(b"x-tollway-key-id", caller.key_id.encode())] if caller.key_id else []
 
     def _usage_identity(self, headers: dict[str, str]) -> Headers:
-        """A key sees its own usage, an overseer everybody's; nobody else sees any."""
+        """A key sees its own usage, an overseer everybody's, ops too but without changing any; nobody else sees any."""
         if self._doorkeeper.oversees(headers):
             return [(b"x-tollway-admin", b"1")]
+        if self._doorkeeper.watches(headers):
+            return [(b"x-tollway-ops", b"1")]
         caller = self._doorkeeper.identify(headers)
         if caller.key_id is None:
             raise Unauthenticated("The admin token or a key is needed here.")
@@ -111,8 +113,8 @@ class Forwarder:
 
 def _ours_alone(name: bytes) -> bool:
     """Headers that say who asks may only come from us; keys end here."""
-    return name in (b"x-tollway-internal", b"x-tollway-key-id", b"x-tollway-admin", b"x-tollway-nobody",
-                    b"x-request-id", b"authorization", b"x-api-key", b"cookie")  # fmt: skip
+    return name in (b"x-tollway-internal", b"x-tollway-key-id", b"x-tollway-admin", b"x-tollway-ops",
+                    b"x-tollway-nobody", b"x-request-id", b"authorization", b"x-api-key", b"cookie")  # fmt: skip
 
 
 class _Outgoing:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.gateway.routes.forward import USAGE, WHOAMI, Forwarder, Peers
-from tests.fakes.gateway import ADMIN, Gateway, Visit
+from tests.fakes.gateway import ADMIN, OPS, Gateway, Visit
 
 
 class Live:
@@ -64,9 +64,12 @@ class Echo:
     ("headers", "told"),
     [
         ({"authorization": f"Bearer {ADMIN}"}, b"x-tollway-admin"),
+        ({"authorization": f"Bearer {OPS}"}, b"x-tollway-ops"),
+        ({"x-api-key": OPS, "x-tollway-admin": "1"}, b"x-tollway-ops"),
         ({"authorization": "Bearer wrong"}, b"x-tollway-nobody"),
         ({}, b"x-tollway-nobody"),
         ({"x-tollway-admin": "1"}, b"x-tollway-nobody"),
+        ({"x-tollway-ops": "1"}, b"x-tollway-nobody"),
     ],
 )
 async def test_a_page_may_ask_who_it_is_before_anybody_signed_in(
@@ -82,3 +85,12 @@ async def test_a_page_may_ask_who_it_is_before_anybody_signed_in(
     visit = Visit(forwarder.find(WHOAMI), "GET", WHOAMI, headers, b"")
     answer = await visit.done(2)
     assert (answer.status, answer.body) == (200, told)
+
+
+async def test_the_ops_token_opens_usage_and_nothing_else(gateway: Gateway) -> None:
+    await gateway.make_key()
+    shown = {"authorization": f"Bearer {OPS}"}
+    assert (await gateway.get("/api/ai_usage/stats/current", **shown)).status == 200
+    assert (await gateway.get("/v1/models", **shown)).status == 401
+    assert (await gateway.get("/v1/reports", **shown)).status == 401
+    assert (await gateway.get("/admin/keys", **shown)).status in (401, 403)

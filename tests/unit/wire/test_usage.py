@@ -54,6 +54,12 @@ def test_a_bucket_that_is_not_told_stays_unknown_and_a_zero_that_is_told_stays_z
     ) == TokenUsage(5, 1, 0)
 
 
+def test_an_embeddings_total_tells_that_there_was_no_output() -> None:
+    assert TokenUsage.from_openai({"prompt_tokens": 3, "total_tokens": 3}) == TokenUsage(3, 0)
+    assert TokenUsage.from_openai({"prompt_tokens": 3}) == TokenUsage(3)
+    assert TokenUsage.from_openai({"prompt_tokens": 0, "total_tokens": 0}) == NOTHING_TOLD
+
+
 def test_reports_that_contradict_themselves_are_clamped() -> None:
     usage = TokenUsage.from_openai(
         {

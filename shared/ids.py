@@ -52,10 +52,15 @@ def milliseconds_of(identifier: UUID) -> int:
     return identifier.int >> 80
 
 
-def is_uuid7(text: str) -> bool:
-    """Whether the text is a well-formed UUIDv7."""
+def is_uuid(text: str) -> bool:
+    """Whether the text is a well-formed UUID of any version."""
     try:
-        identifier = UUID(text)
+        UUID(text)
     except (ValueError, AttributeError, TypeError):
         return False
-    return identifier.version == 7
+    return True
+
+
+def is_uuid7(text: str) -> bool:
+    """Whether the text is a well-formed UUIDv7."""
+    return is_uuid(text) and UUID(text).version == 7

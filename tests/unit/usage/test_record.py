@@ -68,6 +68,14 @@ async def test_one_event_or_a_list_is_taken_and_ids_come_back_in_order(books: Bo
     assert (await books.get("stats/current"))["today"]["calls"] == 3
 
 
+async def test_a_callers_own_uuid_stays_its_name(books: Books) -> None:
+    own = "3f2b8c1e-5a4d-4e6f-9b7a-0c1d2e3f4a5b"
+    first = await books.post("record", {**GOOD, "event_id": own})
+    again = await books.post("record", {**GOOD, "event_id": own.upper()})
+    assert (first["accepted"], again["duplicates"], first["event_ids"]) == (1, 1, [own])
+    assert [event["event_id"] for event in (await books.get("events"))["events"]] == [own]
+
+
 async def test_a_failure_is_told_as_one(books: Books) -> None:
     await books.post("record", [{**GOOD, "success": False, "error_msg": "boom"}, {**GOOD, "success": False}])
     events = (await books.get("events"))["events"]

@@ -20,6 +20,18 @@ PROGRAMS = {"node": ("node",), "chromium": ("chromium", "chromium-browser", "goo
 UNUSED: dict[str, str] = {}
 
 
+# The quick ones first. The browser's driver keeps an event loop running in this thread, so its tests come after all others.
+ORDER = ("architecture", "unit", "contract", "integration", "system", "system/dashboard")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(ROOT / "tests").as_posix()
+        return max(number for number, name in enumerate(ORDER) if path.startswith(f"{name}/"))
+
+    items.sort(key=place)
+
+
 def required() -> set[str]:
     return {name.strip() for name in os.environ.get("TOLLWAY_TEST_REQUIRE", "").split(",") if name.strip()}
 

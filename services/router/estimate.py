@@ -105,7 +105,8 @@ def _collect(value: Any, texts: list[str]) -> int:
         elif isinstance(item, list):
             stack.extend(item)
         elif isinstance(item, dict):
-            if item.get("type") in _MEDIA:
+            kind = item.get("type")
+            if isinstance(kind, str) and kind in _MEDIA:  # in a schema it may be a list
                 media += 1
                 continue
             stack.extend(inner for name, inner in item.items() if name not in _OWN_WORDS)

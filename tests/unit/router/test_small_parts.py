@@ -47,6 +47,24 @@ async def test_a_request_is_counted_by_its_text() -> None:
     assert tokenizer.of_request(b"[1]") == by_size(b"[1]")
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5) | st.just("image"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "role", "a"]), inner),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["system", "messages", "tools", "functions", "input"]), JSON))
+def test_whatever_a_request_holds_is_counted(request: dict) -> None:
+    assert Tokenizer().of_request(json.dumps(request).encode()) >= 1
+
+
+def test_a_tools_schema_with_several_types_is_counted() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": ["string", "null"], "description": "where"}}}
+    body = json.dumps({"messages": [], "tools": [{"name": "weather", "input_schema": schema}]}).encode()
+    assert Tokenizer().of_request(body) > 2
+
+
 def test_cookies_servers_and_lengths_of_a_provider_stay_here() -> None:
     headers = {
         "Set-Cookie": "a",

@@ -54,9 +54,9 @@ def serve(service: str, options: argparse.Namespace) -> int:
     settings = settings_of(options)
     workers = _workers(options.workers)
     host, port = settings.host, settings.port_of(service)
+    config = config_of(settings)
     if workers > 1 and options.listener is None:
         return supervise(service, workers, host, port, _again(options))
-    config = config_of(settings)
     compose_one: ComposeOne = importlib.import_module(f"services.{service}.app").compose
 
     async def compose(resources: Resources) -> Sequence[Part]:

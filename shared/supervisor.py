@@ -10,11 +10,18 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
+from shared import clock
+from shared.service import Refused
+
 LOOK_EVERY_SECONDS = 1.0
+STARTING_SECONDS = 30.0
 
 
 def supervise(service: str, workers: int, host: str, port: int, arguments: Sequence[str]) -> int:
-    """Run until stopped; a worker that dies is replaced. Returns the worst exit code of the drain."""
+    """Run until stopped; a worker that dies is replaced. Returns the worst exit code; raises Refused.
+
+    A worker that gives up while starting has said why, and the next one would say the same: then all are stopped.
+    """
     listener = _listen(host, port)
     stop = threading.Event()
 
@@ -33,17 +40,30 @@ def supervise(service: str, workers: int, host: str, port: int, arguments: Seque
             )
 
         running = [start() for _ in range(workers)]
+        started = clock.monotonic() + STARTING_SECONDS
         while not stop.wait(LOOK_EVERY_SECONDS):
+            if clock.monotonic() < started and any((worker.poll() or 0) > 0 for worker in running):
+                break
             running = [worker if worker.poll() is None else start() for worker in running]
         for worker in running:
             worker.terminate()
-        return max(worker.wait() for worker in running)
+        return max(_exit_code(worker.wait()) for worker in running)
+
+
+def _exit_code(code: int) -> int:
+    """A shell's exit code; one stopped by our signal before it listened to signals has done nothing wrong."""
+    if code == -signal.SIGTERM:
+        return 0
+    return 128 - code if code < 0 else code
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host.strip("[]"), port))
+    try:
+        listener.bind((host.strip("[]"), port))
+    except OSError as error:
+        raise Refused(f"cannot listen on {host}:{port}: {error.strerror}") from error
     listener.listen(2048)
     return listener

@@ -277,3 +277,15 @@ class Config(Section):
         if isinstance(data, dict):
             return {key: value for key, value in data.items() if value is not None}
         return data
+
+    def faults(self) -> list[str]:
+        """What fits the shape but not together: names that nothing defines."""
+        found: list[str] = []
+        for name, model in self.models.items():
+            for index, target in enumerate(model.targets):
+                if target.provider not in self.providers and not (target.provider == "demo" and self.demo):
+                    found.append(f"models.{name}.targets.{index}.provider: no provider {target.provider!r}")
+            for index, fallback in enumerate(model.fallbacks):
+                if fallback not in self.models and not (fallback == "demo" and self.demo):
+                    found.append(f"models.{name}.fallbacks.{index}: no model {fallback!r}")
+        return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from shared.config import Config, ConfigFault, load_config
-from shared.settings import read_settings
+from shared.settings import read_settings, settings_faults
 
 
 def check(options: argparse.Namespace) -> int:
@@ -15,8 +15,7 @@ def check(options: argparse.Namespace) -> int:
     try:
         settings = read_settings(config=Path(options.config) if options.config else None)
     except ValidationError as error:
-        for item in error.errors():
-            print(f"{'.'.join(map(str, item['loc']))}: {item['msg']}", file=sys.stderr)
+        print("\n".join(settings_faults(error)), file=sys.stderr)
         return 1
     path = settings.config_path
     try:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from shared import log, telemetry
 from shared.config import ConfigFault, LiveConfig
 from shared.service import Part, Plan, Refused, Resources, run
-from shared.settings import Settings, read_settings
+from shared.settings import Settings, read_settings, settings_faults
 from shared.supervisor import supervise
 
 ComposeOne = Callable[[Resources], Awaitable[Part]]
@@ -88,8 +88,7 @@ def settings_of(options: argparse.Namespace) -> Settings:
             insecure=options.insecure,
         )
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise Refused("; ".join(lines)) from error
+        raise Refused("; ".join(settings_faults(error))) from error
 
 
 def config_of(settings: Settings) -> LiveConfig:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from shared.security import is_loopback
 
@@ -129,3 +129,10 @@ def settings_from(environment: Mapping[str, str], folder: Path | None = None, **
         values["cache_url"] = "memory://"
     values |= {name: value for name, value in overrides.items() if value is not None}
     return Settings(environment=dict(environment), working_directory=folder or Path(), **values)
+
+
+def settings_faults(error: ValidationError) -> list[str]:
+    """What is wrong with the settings, a line each."""
+    return [
+        f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest, multiprocess
 
+from shared import ids
 from shared.config import LiveConfig
 from shared.errors import TollwayError
 from shared.lifecycle import Lifecycle
@@ -109,11 +110,15 @@ _DRAINING = "This process is stopping; another one will take the request."
 
 async def _refuse(path: str, send: Send) -> None:
     error: dict[str, Any]
+    request_id = ids.request_id()
+    extra = [(b"retry-after", b"1"), (b"connection", b"close"), (b"x-request-id", request_id.encode())]
     if "/messages" in path:
-        error = {"type": "error", "error": {"type": "overloaded_error", "message": _DRAINING}}
+        extra.append((b"request-id", request_id.encode()))
+        told = {"type": "overloaded_error", "message": _DRAINING, "details": {"error_code": "draining"}}
+        error = {"type": "error", "error": told, "request_id": request_id}
     else:
         error = {"error": {"message": _DRAINING, "type": "server_error", "param": None, "code": "draining"}}
-    await _respond(send, 503, msgspec.json.encode(error), extra=[(b"retry-after", b"1"), (b"connection", b"close")])
+    await _respond(send, 503, msgspec.json.encode(error), extra=extra)
 
 
 async def _respond(

@@ -19,6 +19,7 @@ _NOT_PUBLIC = (
     ipaddress.ip_network("198.18.0.0/15"),
     ipaddress.ip_network("64:ff9b:1::/48"),
     ipaddress.ip_network("fec0::/10"),
+    ipaddress.ip_network("::/96"),  # the deprecated way of carrying IPv4
 )
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Iterator
 from html import unescape
 from urllib.parse import urljoin
 
@@ -20,9 +21,11 @@ _HEADERS = {
     "accept": "text/html,application/json,text/*;q=0.9,*/*;q=0.5",
     "accept-encoding": "identity",
 }
-_DROPPED = re.compile(r"<(script|style|noscript|template|svg)\b.*?</\1\s*>|<!--.*?-->", re.DOTALL | re.IGNORECASE)
-_BREAKS = re.compile(r"<(?:br|/p|/div|/li|/h[1-6]|/tr)\b[^>]*>", re.IGNORECASE)
-_TAG = re.compile(r"<[^>]{0,2000}>")
+_TAG_NAME = re.compile(r"/?[a-z][a-z0-9]{0,20}", re.IGNORECASE)
+_DROPPED = {
+    name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template", "svg")
+}
+_BREAKS = frozenset({"br", "/p", "/div", "/li", "/tr", "/h1", "/h2", "/h3", "/h4", "/h5", "/h6"})
 _TEXTUAL = (
     "text/",
     "application/json",
@@ -76,7 +79,7 @@ async def _read(response: Response, url: str, max_characters: int) -> Outcome:
         raise ToolFailed(str(error)) from error
     text = body.decode(response.charset or "utf-8", "replace")
     if "html" in kind:
-        text = page_text(text)
+        text = await asyncio.to_thread(page_text, text)
     if len(text) > max_characters:
         text = f"{text[:max_characters]}\n… [{len(text) - max_characters} characters left out]"
     return Outcome(f"{url} answered {response.status}\n\n{text}", is_error=response.status >= 400)
@@ -95,6 +98,36 @@ def _refused_within(error: BaseException) -> bool:
 
 def page_text(page: str) -> str:
     """The readable text of an HTML page."""
-    text = _TAG.sub(" ", _BREAKS.sub("\n", _DROPPED.sub(" ", page)))
-    lines = (" ".join(line.split()) for line in unescape(text).splitlines())
+    lines = (" ".join(line.split()) for line in unescape("".join(_pieces(page))).splitlines())
     return "\n".join(line for line in lines if line)
+
+
+def _pieces(page: str) -> Iterator[str]:
+    """The text between the tags. Goes over the page once, whatever the page is: it may be made to keep us busy."""
+    position = 0
+    while (start := page.find("<", position)) >= 0:
+        yield page[position:start]
+        if page.startswith("<!--", start):
+            end = page.find("-->", start + 4)
+            position = end + 3 if end >= 0 else len(page)
+            continue
+        name = _TAG_NAME.match(page, start + 1)
+        if name is None and not page.startswith("<!", start):  # a sign, not a tag
+            yield "<"
+            position = start + 1
+            continue
+        end = page.find(">", start)
+        if end < 0:
+            return
+        kind = name[0].lower() if name is not None else ""
+        position = _after(page, kind, end + 1)
+        yield "\n" if kind in _BREAKS else " "
+    yield page[position:]
+
+
+def _after(page: str, kind: str, position: int) -> int:
+    """Where the text goes on behind a tag: elements that hold none are left out."""
+    if kind not in _DROPPED:
+        return position
+    closing = _DROPPED[kind].search(page, position)
+    return closing.start() if closing is not None else len(page)

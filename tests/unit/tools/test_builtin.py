@@ -66,3 +66,14 @@ async def test_a_kept_result_is_read_in_pieces_by_its_own_key_only() -> None:
 def test_a_page_becomes_text() -> None:
     page = "<p>a&amp;b<br>c</p><script>x</script ><!-- no --><ul><li>d</li></ul>"
     assert page_text(page) == "a&b\nc\nd"
+
+
+def test_signs_and_broken_markup_are_no_tags() -> None:
+    assert page_text("<!doctype html><title>T</title>1 < 2<svg><path/></svg> & 3<br") == "T 1 < 2 & 3"
+    assert page_text("a<script>never closed <p>b") == "a"
+
+
+@pytest.mark.parametrize("piece", ["<script>", "<!--", "<br ", "</div ", "<svg></svg>", "<", "&#"])
+@pytest.mark.timeout(5)
+def test_a_page_made_to_keep_a_reader_busy_does_not(piece: str) -> None:
+    page_text(piece * (1_000_000 // len(piece)))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from services import cli_arguments, cli_check, cli_client, cli_report, cli_run
 from shared.service import Refused
+from shared.settings import SettingsFault
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     try:
         code = verbs[options.verb](options)
-    except Refused as refused:
+    except (Refused, SettingsFault) as refused:
         print(f"tollway: {refused}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:

@@ -68,8 +68,10 @@ def _usage(verbs: _Verbs) -> None:
         default="current",
         choices=(
             "current",
+            "hourly",
             "daily",
             "monthly",
+            "session",
             "top",
             "trend",
             "breakdown",
@@ -78,12 +80,16 @@ def _usage(verbs: _Verbs) -> None:
             "advice",
             "budgets",
             "health",
+            "dashboard",
             "export",
             "proof",
         ),
     )
     usage.add_argument("--days", type=int, default=7)
+    usage.add_argument("--hours-ago", type=int, default=0)
     usage.add_argument("--days-ago", type=int, default=0)
+    usage.add_argument("--year", type=int, help="this one when not given; so with --month")
+    usage.add_argument("--month", type=int)
     usage.add_argument("--by", default="model")
     usage.add_argument("--limit", type=int, default=20)
     usage.add_argument("--request-id")

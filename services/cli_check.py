@@ -4,18 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from shared.config import Config, ConfigFault, load_config
-from shared.settings import read_settings, settings_faults
+from shared.settings import SettingsFault, read_settings
 
 
 def check(options: argparse.Namespace) -> int:
     """0 when it is usable, 1 when not."""
     try:
         settings = read_settings(config=Path(options.config) if options.config else None)
-    except ValidationError as error:
-        print("\n".join(settings_faults(error)), file=sys.stderr)
+    except SettingsFault as fault:
+        print("\n".join(fault.faults), file=sys.stderr)
         return 1
     path = settings.config_path
     try:

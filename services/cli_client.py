@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -33,11 +34,15 @@ def usage(options: argparse.Namespace) -> int:
     if options.what == "proof":
         print(_pretty(_ask("POST", "/api/ai_usage/proof")))
         return 0
+    if options.what == "session" and not options.session_id:
+        raise Refused("usage session needs --session-id")
     days, by = options.days, options.by
     paths: dict[str, tuple[str, dict[str, Any]]] = {
         "current": ("stats/current", {}),
+        "hourly": ("stats/hourly", {"hours_ago": options.hours_ago}),
         "daily": ("stats/daily", {"days_ago": options.days_ago}),
-        "monthly": ("stats/monthly", {}),
+        "monthly": ("stats/monthly", {"year": options.year, "month": options.month}),
+        "session": (f"stats/session/{quote(options.session_id or '', safe='')}", {}),
         "top": ("top_users", {"limit": options.limit, "days": days}),
         "trend": ("cost_trend", {"days": days}),
         "breakdown": ("breakdown", {"by": by, "days": days}),

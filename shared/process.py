@@ -9,12 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import uvloop
-from pydantic import ValidationError
 
 from shared import log, telemetry
 from shared.config import ConfigFault, LiveConfig
 from shared.service import Part, Plan, Refused, Resources, run
-from shared.settings import Settings, read_settings, settings_faults
+from shared.settings import Settings, SettingsFault, read_settings
 from shared.supervisor import supervise
 
 ComposeOne = Callable[[Resources], Awaitable[Part]]
@@ -87,8 +86,8 @@ def settings_of(options: argparse.Namespace) -> Settings:
             data=Path(options.data) if options.data else None,
             insecure=options.insecure,
         )
-    except ValidationError as error:
-        raise Refused("; ".join(settings_faults(error))) from error
+    except SettingsFault as fault:
+        raise Refused(str(fault)) from fault
 
 
 def config_of(settings: Settings) -> LiveConfig:

@@ -20,6 +20,14 @@ _SCHEMES = {
 PORTS = {"gateway": 8080, "router": 8081, "tools": 8082, "reports": 8083, "usage": 10090}
 
 
+class SettingsFault(Exception):
+    """The environment or the command line says something that makes no sense; all of it."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(faults))
+
+
 class Settings(BaseModel):
     """Where things are and who may talk to whom. A field's variable is its name in capitals behind `TOLLWAY_`."""
 
@@ -104,13 +112,20 @@ def read_environment(folder: Path) -> dict[str, str]:
 
 
 def read_settings(folder: Path | None = None, **overrides: Any) -> Settings:
-    """The settings of this process; raises pydantic.ValidationError. Overrides come from the command line."""
+    """The settings of this process; raises SettingsFault. Overrides come from the command line."""
     folder = folder or Path.cwd()
-    return settings_from(read_environment(folder), folder, **overrides)
+    try:
+        return settings_from(read_environment(folder), folder, **overrides)
+    except ValidationError as error:
+        raise SettingsFault([_fault(item) for item in error.errors()]) from error
+
+
+def _fault(item: Any) -> str:
+    return f"{'.'.join(map(str, item['loc']))}: {str(item['msg']).removeprefix('Value error, ')}"
 
 
 def settings_from(environment: Mapping[str, str], folder: Path | None = None, **overrides: Any) -> Settings:
-    """Settings of a given environment."""
+    """Settings of a given environment; raises pydantic.ValidationError."""
     values: dict[str, Any] = {}
     for name in Settings.model_fields:
         if name in _SKIPPED:
@@ -129,10 +144,3 @@ def settings_from(environment: Mapping[str, str], folder: Path | None = None, **
         values["cache_url"] = "memory://"
     values |= {name: value for name, value in overrides.items() if value is not None}
     return Settings(environment=dict(environment), working_directory=folder or Path(), **values)
-
-
-def settings_faults(error: ValidationError) -> list[str]:
-    """What is wrong with the settings, a line each."""
-    return [
-        f"{'.'.join(map(str, item['loc']))}: {item['msg'].removeprefix('Value error, ')}" for item in error.errors()
-    ]

@@ -252,3 +252,22 @@ async def test_a_handler_that_only_reports_an_error_has_failed():
     with pytest.raises(TollwayError, match="no such city"):
         await executor.execute_tool("weather", on_error=said.append, on_complete=said.append)
     assert said == ["no such city"]
+
+
+async def test_an_executor_runs_handlers_beside_its_registry():
+    def look(arguments, on_chunk=None):
+        on_chunk("looking ")
+        return f"found {arguments['q']}"
+
+    both = ToolExecutor(ToolRegistry(counting))
+    both.register_tool_handler("look", look, ToolInfo(name="look", supports_streaming=True, idempotent=True))
+    assert [(each.name, each.supports_streaming, each.idempotent) for each in both.get_tools()] == [
+        ("counting", True, False),
+        ("look", True, True),
+    ]
+    found, counted = await both.execute([call("look", '{"q": "x"}'), call("counting", '{"to": 2}')])
+    assert (found.content, counted.content) == ("found x", "0 1 ")
+    heard = []
+    assert await both.execute_tool("counting", {"to": 2}, on_chunk=heard.append) == "0 1 "
+    assert heard == ["0 ", "1 "]
+    assert ToolExecutor().get_tools() == []

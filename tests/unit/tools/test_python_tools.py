@@ -8,7 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tollway.tools import McpToolExecute, ToolInfo, ToolRegistry, tool
+from tollway import TollwayError
+from tollway.tools import McpToolExecute, ToolExecutor, ToolInfo, ToolRegistry, tool
 
 from services.tools.errors import ArgumentsInvalid
 from services.tools.providers.base import Context, tool_name
@@ -74,6 +75,34 @@ async def test_handlers_with_callbacks_stream_their_chunks(monkeypatch: pytest.M
     provider = provider_of(executor, monkeypatch=monkeypatch)
     assert provider.tools()[0].supports_streaming
     assert await run(provider, "my_tool", {"param": "p"}) == ("处理参数: p", ["处理参数: p"])
+
+
+async def test_an_executor_offers_its_registry_and_its_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    @tool(idempotent=True)
+    def twice(text: str) -> str:
+        """Says it twice."""
+        return text * 2
+
+    def blocking(arguments: dict, on_chunk: Any = None, on_complete: Any = None) -> None:
+        on_chunk("a ")
+        on_complete("done")
+
+    def complaining(arguments: dict, on_error: Any = None) -> None:
+        on_error("no")
+
+    executor = ToolExecutor(ToolRegistry(twice))
+    executor.register_tool_handler("blocking", blocking, ToolInfo(name="blocking", supports_streaming=True))
+    executor.register_tool_handler("complaining", complaining)
+    provider = provider_of(executor, monkeypatch=monkeypatch)
+    assert [(spec.name, spec.idempotent) for spec in provider.tools()] == [
+        ("python__blocking", False),
+        ("python__complaining", False),
+        ("python__twice", True),
+    ]
+    assert (await run(provider, "twice", {"text": "x"}))[0] == "xx"
+    assert await run(provider, "blocking", {}) == ("done", ["a "])
+    with pytest.raises(TollwayError, match="no"):
+        await run(provider, "complaining", {})
 
 
 async def test_generators_stream_and_their_pieces_are_the_result(monkeypatch: pytest.MonkeyPatch) -> None:

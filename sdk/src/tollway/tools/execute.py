@@ -1,23 +1,31 @@
 """Runs the tool calls of one model turn."""
 
 import asyncio
+import json
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 
 from tollway.tools.call import ToolCall, ToolResult, as_text
+from tollway.tools.handlers import McpToolExecute, ToolInfo
 from tollway.tools.registry import ToolRegistry
 
 log = logging.getLogger("tollway.tools")
 
 
-class ToolExecutor:
-    """Runs calls side by side and answers each, in order; a failure is an answer too, so that the model can go on."""
+class ToolExecutor(McpToolExecute):
+    """Runs calls side by side and answers each, in order; a failure is an answer too, so that the model can go on.
 
-    def __init__(self, registry: ToolRegistry, *, timeout_seconds: float = 60.0, parallel: int = 4) -> None:
-        self.registry = registry
+    Beside the registry's tools it runs handlers that are registered with `register_tool_handler`.
+    """
+
+    def __init__(
+        self, registry: ToolRegistry | None = None, *, timeout_seconds: float = 60.0, parallel: int = 4
+    ) -> None:
+        super().__init__()
+        self.registry = registry if registry is not None else ToolRegistry()
         self.timeout_seconds = timeout_seconds
         self._parallel = parallel
 
@@ -31,16 +39,31 @@ class ToolExecutor:
 
         return list(await asyncio.gather(*(run(call) for call in _calls(calls))))
 
+    def get_tools(self) -> list[ToolInfo]:
+        """The registry's tools and the registered handlers."""
+        registered = [
+            ToolInfo(
+                name=each.name,
+                description=each.description,
+                input_schema=each.input_schema,
+                supports_streaming=each.supports_streaming,
+                idempotent=each.idempotent,
+            )
+            for each in self.registry
+        ]
+        return [*registered, *super().get_tools()]
+
+    def _handler(self, name: str) -> Callable[..., Any] | None:
+        wanted = self.registry.get(name)
+        return wanted.run if wanted is not None else super()._handler(name)
+
     async def _run(self, call: ToolCall) -> ToolResult:
-        wanted = self.registry.get(call.name)
-        if wanted is None:
-            known = ", ".join(each.name for each in self.registry)
+        if self._handler(call.name) is None:
+            known = ", ".join(each.name for each in self.get_tools())
             return _failed(call, f"there is no tool named {call.name!r}; there are: {known}")
         try:
             async with asyncio.timeout(self.timeout_seconds):
-                value = await wanted.run(call.arguments)
-                if wanted.supports_streaming:
-                    value = "".join([as_text(piece) async for piece in value])
+                value = await self._value(call)
         except ValidationError as error:
             return _failed(call, f"the arguments do not fit: {error}")
         except TimeoutError:
@@ -49,6 +72,15 @@ class ToolExecutor:
             log.warning("tool %s failed", call.name, exc_info=True)
             return _failed(call, f"{type(error).__name__}: {error}")
         return ToolResult(call.id, call.name, as_text(value))
+
+    async def _value(self, call: ToolCall) -> Any:
+        wanted = self.registry.get(call.name)
+        if wanted is None:
+            return await self.execute_tool(call.name, json.loads(call.arguments))
+        value = await wanted.run(call.arguments)
+        if wanted.supports_streaming:
+            return "".join([as_text(piece) async for piece in value])
+        return value
 
 
 def _calls(told: Any) -> list[ToolCall]:

@@ -26,6 +26,7 @@ class ToolInfo(BaseModel):
     description: str = ""
     input_schema: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
     supports_streaming: bool = False
+    idempotent: bool = False
 
     @property
     def schema_for_models(self) -> dict[str, Any]:
@@ -74,7 +75,7 @@ class McpToolExecute:
 
         Whether the handler calls them itself or not, `on_complete` or `on_error` is called exactly once.
         """
-        handler = self._handlers.get(name)
+        handler = self._handler(name)
         told = _Told(on_chunk, on_complete, on_error)
         if handler is None:
             await told.error(f"there is no tool named {name!r}")
@@ -88,6 +89,9 @@ class McpToolExecute:
             raise
         await told.complete(text)
         return text
+
+    def _handler(self, name: str) -> Handler | None:
+        return self._handlers.get(name)
 
 
 class _Told:

@@ -226,4 +226,4 @@ async def _http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 -- the same
     kind = _KINDS.get(error.status_code, "invalid_request_error")
     code = str(error.detail).lower().replace(" ", "_")
-    return Json(error_body(str(error.detail), kind, code, None), status_code=error.status_code)
+    return Json(error_body(str(error.detail), kind, code, None), status_code=error.status_code, headers=error.headers)

@@ -19,6 +19,7 @@ from shared.messages.gateway import Router
 from shared.money import decimal_of, nano_of
 
 MOST_COUNT = 1_000_000_000
+_MOMENT: list[Any] = [{"type": "string", "format": "date-time"}, {"type": "number"}, {"type": "null"}]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Pattern = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
 Patterns = Annotated[list[Pattern], Field(max_length=500)]
@@ -40,7 +41,9 @@ class KeyFields(BaseModel):
     tokens_per_minute: Count | None = None
     budget_per_day: Budget | None = Field(None, description="in usage.currency")
     budget_per_month: Budget | None = Field(None, description="in usage.currency")
-    expires_at: datetime | None = Field(None, description="ISO 8601 or Unix seconds")
+    expires_at: datetime | None = Field(
+        None, description="ISO 8601 or Unix seconds", json_schema_extra={"anyOf": _MOMENT}
+    )
 
     @field_validator("expires_at")
     @classmethod

@@ -320,6 +320,8 @@ async def test_the_document_describes_every_door(gateway: Gateway) -> None:
         "/api/tools",
     ):
         assert path in document["paths"], path
+    expiry = document["components"]["schemas"]["NewKey"]["properties"]["expires_at"]
+    assert [kind["type"] for kind in expiry["anyOf"]] == ["string", "number", "null"]
     assert (await gateway.get("/docs")).status == 200
     assert (await gateway.get("/")).status == 200
     assert (await gateway.ask("/", method="HEAD")).status == 200

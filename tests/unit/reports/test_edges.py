@@ -6,12 +6,13 @@ import os
 from hashlib import sha256
 
 import pytest
+from fastapi import FastAPI
 
 from services.reports.errors import FieldInvalid
 from services.reports.identity import Doorkeeper
 from services.reports.relay import gone, worker_name
 from services.reports.request import fingerprint, read
-from services.reports.routes import parse
+from services.reports.routes import install, parse
 from services.reports.webhooks import new_secret, signature
 from shared.errors import BadRequest, Unauthenticated
 from shared.settings import settings_from
@@ -143,3 +144,20 @@ def test_a_lease_of_a_dead_process_on_this_host_is_free():
     assert not gone(f"{host}/1/x", own)
     assert not gone("elsewhere/999999999/x", own)
     assert not gone("", own)
+
+
+async def test_a_refused_method_is_told_with_those_that_are_allowed():
+    app = FastAPI()
+    install(app)
+    said: list[dict] = []
+
+    async def send(message: dict) -> None:
+        said.append(message)
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": b""}
+
+    scope = {"type": "http", "method": "TRACE", "path": "/v1/reports", "query_string": b"", "headers": []}
+    await app(scope, receive, send)
+    assert said[0]["status"] == 405
+    assert b"allow" in dict(said[0]["headers"])

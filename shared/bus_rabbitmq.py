@@ -71,7 +71,7 @@ class RabbitBus:
         """Remember the queues, and make them now if there is a connection."""
         for queue in queues:
             self._queues[queue.name] = queue
-        connection = self._publishing.connection
+        connection = self._publishing.connection or self._consuming.connection
         if connection is not None:
             try:
                 await self._make(connection, queues)
@@ -152,7 +152,11 @@ class RabbitBus:
     async def _attach(self, connection: AbstractConnection) -> None:
         """On every connect of the consumer: every reader gets its channel again."""
         await self._make(connection, list(self._queues.values()))
-        for reader in list(self._readers):
+        # One that comes while others are attached must not be forgotten: the link is not up for it yet.
+        attached: set[Competing | Heard | Post] = set()
+        while waiting := self._readers - attached:
+            reader = waiting.pop()
+            attached.add(reader)
             await reader.attach(connection)
 
     async def _make(self, connection: AbstractConnection, queues: list[Queue] | tuple[Queue, ...]) -> None:

@@ -11,7 +11,7 @@ PANELS = [
     ("Attempts per second by provider and outcome", "sum by (provider, outcome) (rate(tollway_router_attempts_total[$__rate_interval]))", "reqps"),
     ("Answers being given", "sum by (kind) (tollway_requests_in_flight)", "short"),
     ("Tokens per second by kind", "sum by (kind) (rate(tollway_tokens_total[$__rate_interval]))", "short"),
-    ("Refused by code", "sum by (code) (rate(tollway_requests_refused_total[$__rate_interval]))", "reqps"),
+    ("Not answered, by outcome", 'sum by (outcome) (rate(tollway_requests_total{outcome!="ok"}[$__rate_interval]))', "reqps"),
     ("Spend per hour by model", "sum by (model, currency) (rate(usage_cost_total[1h])) * 3600", "short"),
     ("Month forecast", "max by (quantile, currency) (usage_forecast_month_cost)", "short"),
     ("Budgets used", "max by (budget) (usage_budget_used_ratio)", "percentunit"),

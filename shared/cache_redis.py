@@ -17,6 +17,7 @@ from shared.errors import CacheUnavailable
 T = TypeVar("T")
 
 DEADLINE_SECONDS = 0.25
+CONNECTIONS = 32
 # After a failure we answer at once for this long, so that a dead Redis costs one deadline and not one per request.
 REST_SECONDS = 1.0
 
@@ -30,14 +31,17 @@ class RedisCache:
     """See shared.cache."""
 
     def __init__(self, url: str) -> None:
-        self._client: aioredis.Redis = aioredis.Redis.from_url(
+        # A burst waits for one of a few connections: opening hundreds at once would cost more than the wait.
+        pool = aioredis.BlockingConnectionPool.from_url(
             url,
+            timeout=DEADLINE_SECONDS,
             socket_timeout=DEADLINE_SECONDS,
             socket_connect_timeout=DEADLINE_SECONDS,
             retry=Retry(NoBackoff(), 1),
             health_check_interval=15,
-            max_connections=256,
+            max_connections=CONNECTIONS,
         )
+        self._client: aioredis.Redis = aioredis.Redis.from_pool(pool)
         self._scripts: dict[str, AsyncScript] = {}
         self._rest_until = 0.0
         self.connected = False

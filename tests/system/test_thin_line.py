@@ -52,7 +52,13 @@ def test_both_clients_reach_both_kinds_of_provider(stack, client, model):
             assert "".join(stream.text_stream) == said
 
 
+def offered(stack):
+    return [tool["name"] for tool in get(f"{stack.url}/api/tools")["tools"]]
+
+
 def test_a_built_in_tool_is_called_over_the_bus(stack):
+    # Workers announce their tools every few seconds; a gateway that has just started may have to wait for that.
+    wait_for(lambda: "builtin__get_current_time" in offered(stack), 20, "the tools are announced")
     body = {
         "model": "o-tool",
         "messages": [{"role": "user", "content": '{"timezone": "Asia/Tokyo"}'}],

@@ -1,6 +1,7 @@
 """Readers on RabbitMQ: competing consumers, listeners to a topic, and an inbox. Each survives reconnects."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any, Self
@@ -47,7 +48,7 @@ class Received:
             log.info("reject_lost", queue=self.queue, error=type(error).__name__)
 
 
-class Reader:
+class Reader(ABC):
     """What all readers share: a channel that is opened again on every connect, and a line of what came."""
 
     def __init__(self, link: Link, readers: set[Any]) -> None:
@@ -76,8 +77,9 @@ class Reader:
         self._channel = channel = await connection.channel()
         await self._consume(channel)
 
+    @abstractmethod
     async def _consume(self, channel: AbstractChannel) -> None:
-        raise NotImplementedError
+        """Declare what is read from, and begin to."""
 
     async def stop(self) -> None:
         """Close the channel: what was not acknowledged goes back."""

@@ -10,8 +10,6 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from shared.http_lean import LeanClients
 from shared.security import AddressRefused, checked_addresses
 
-ConnectionFailed = aiohttp.ClientConnectionError
-PayloadBroken = aiohttp.ClientPayloadError
 HttpError = aiohttp.ClientError
 Response = aiohttp.ClientResponse
 Session = aiohttp.ClientSession

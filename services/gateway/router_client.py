@@ -27,8 +27,6 @@ log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 2.0
 ASK_SECONDS = 5.0
-# Behind a cancelled answer the router books it; longer than this nobody waits for that.
-CLOSE_SECONDS = 2.0
 _MOST_BYTES = 16 << 20
 _ASK_TIMEOUT = Timeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 

@@ -80,6 +80,11 @@ class Settings(BaseModel):
         return self.working_directory / ".env"
 
     @property
+    def tokens(self) -> dict[str, SecretStr | None]:
+        """What opens doors to people, and may be changed in `.env` while running."""
+        return {"token": self.token, "admin_token": self.admin_token, "ops_token": self.ops_token}
+
+    @property
     def database(self) -> str:
         """The database in use; a SQLite file in the data folder unless told otherwise."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data / 'tollway.db'}"
@@ -92,6 +97,11 @@ class Settings(BaseModel):
     def port_of(self, service: str) -> int:
         """The port to listen on for a service."""
         return PORTS.get(service, 8080) if self.port is None else self.port
+
+
+def revealed(secret: SecretStr | None) -> str | None:
+    """A secret's text, where it is compared or sent."""
+    return secret.get_secret_value() if secret else None
 
 
 # Variables with a name of their own; everything else is TOLLWAY_<FIELD>.

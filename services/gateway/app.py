@@ -33,6 +33,7 @@ from services.gateway.upkeep import Upkeep
 from shared.health import App
 from shared.messages.gateway import Router
 from shared.service import Part, Resources
+from shared.settings import revealed
 
 OPEN_SECONDS = 15.0
 
@@ -42,7 +43,7 @@ async def compose(
 ) -> Part:
     """The gateway as a part of a process: with the router and the forwarded apps at hand, or reached over HTTP."""
     settings, config, cache = resources.settings, resources.config, resources.cache
-    token = settings.internal_token.get_secret_value() if settings.internal_token else None
+    token = revealed(settings.internal_token)
     client = RouterClient(resources.http, settings.router_url, token)
     answering: Router = router or client
     peers = _peers(resources, forwards, token)
@@ -50,6 +51,7 @@ async def compose(
     store = KeyStore(resources.database)
     ring = KeyRing(store)
     doorkeeper = Doorkeeper(settings, ring)
+    config.subscribe_tokens(doorkeeper.take_up)
     spending = Spending(peers.usage, config)
     limiter = Limiter(cache, spending)
     sessions = Sessions(cache, config)

@@ -1,10 +1,8 @@
 """Who is asking: a bearer or an `x-api-key` becomes a caller, or the request is refused.
 
-When both headers are sent and differ, `Authorization` decides. Without TOKEN and without keys every
-client surface is
-open, whatever key is sent; the first key closes it for good, also when that key is revoked later. Without
-an admin token
-the holder of TOKEN administers; without both, whoever reaches a gateway that listens on loopback does.
+When both headers are sent and differ, `Authorization` decides. Without TOKEN and without keys every client surface is
+open, whatever key is sent; the first key closes it for good, also when that key is revoked later. Without an admin
+token the holder of TOKEN administers; without both, whoever reaches a gateway that listens on loopback does.
 """
 
 from collections.abc import Mapping
@@ -13,7 +11,7 @@ from services.gateway.callers import ADMIN, OPEN, TOKEN, Caller
 from services.gateway.keys import KeyRing
 from shared import security
 from shared.errors import Forbidden, Unauthenticated, Unavailable
-from shared.settings import Settings
+from shared.settings import Settings, revealed
 
 
 class Doorkeeper:
@@ -21,10 +19,12 @@ class Doorkeeper:
 
     def __init__(self, settings: Settings, keys: KeyRing) -> None:
         self._keys = keys
-        self._token = settings.token.get_secret_value() if settings.token else None
         self._unguarded = settings.insecure or not settings.open_to_all
-        self._admin = settings.admin_token.get_secret_value() if settings.admin_token else None
-        self._ops = settings.ops_token.get_secret_value() if settings.ops_token else None
+        self.take_up(settings)
+
+    def take_up(self, settings: Settings) -> None:
+        """Let in who shows these tokens from now on."""
+        self._token, self._admin, self._ops = map(revealed, (settings.token, settings.admin_token, settings.ops_token))
 
     @property
     def closed(self) -> bool:

@@ -4,14 +4,13 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from fastapi import FastAPI
-from pydantic import SecretStr
 
 from services.reports.artifacts import ArtifactFolder
 from services.reports.build import Builder
 from services.reports.consumers import Consumer
 from services.reports.desk import Desk
 from services.reports.foreman import Foreman
-from services.reports.identity import Doorkeeper
+from services.reports.identity import Badge, Doorkeeper
 from services.reports.progress import Bell
 from services.reports.reach import (
     BodyCache,
@@ -34,7 +33,7 @@ from shared import clock
 from shared.health import App
 from shared.ids import new_id
 from shared.service import Part, Resources
-from shared.settings import Settings
+from shared.settings import Settings, revealed
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -84,14 +83,16 @@ async def compose(
         ).run
         for number in range(1, config.current.reports.workers + 1)
     }
+    doorkeeper = Doorkeeper(settings)
+    config.subscribe_tokens(doorkeeper.take_up)
     desk = Desk(
-        Doorkeeper(settings),
+        doorkeeper,
         jobs,
         artifacts,
         webhooks,
         bell,
         resources.lifecycle.draining,
-        _text(settings.webhook_secret),
+        revealed(settings.webhook_secret),
         relay.wake.set,
     )
     return Part(
@@ -112,16 +113,12 @@ def folder(settings: Settings, directory: str | None) -> Path:
     return settings.data / "reports" if directory is None else Path(directory)
 
 
-def _text(secret: SecretStr | None) -> str | None:
-    return secret.get_secret_value() if secret else None
-
-
 def make_recipes(
     resources: Resources, gateway: Callable[[], App | None] | None, usage: App | None
 ) -> dict[str, Recipe]:
     settings, config = resources.settings, resources.config
-    admin, internal = _text(settings.admin_token or settings.token), _text(settings.internal_token)
-
+    badge = Badge(settings)
+    config.subscribe_tokens(badge.take_up)
     session = resources.http.session
     ask_gateway = LocalCaller(gateway) if gateway else RemoteCaller(session, settings.url)
     ask_usage = LocalCaller(lambda: usage) if usage else RemoteCaller(session, settings.usage_url)
@@ -132,8 +129,8 @@ def make_recipes(
         clock.monotonic,
         lambda: config.current.reports.data_sources,
     )
-    model = GatewayModel(ask_gateway, admin)
-    client = HttpUsageClient(ask_usage, admin, internal)
+    model = GatewayModel(ask_gateway, badge)
+    client = HttpUsageClient(ask_usage, badge, revealed(settings.internal_token))
     return {
         "token": TokenRecipe(sources, foreman, model, lambda: config.current.reports.insight_model or ANY_MODEL),
         "usage": UsageRecipe(client, foreman, lambda: (config.current.usage.timezone, config.current.usage.currency)),

@@ -14,6 +14,7 @@ import msgspec
 
 from services.reports.errors import BuildError, FieldInvalid, TokenMismatchError, TokenUnknownError
 from services.reports.foreman import Foreman
+from services.reports.identity import Badge
 from services.reports.job import STAGES, Job
 from services.reports.reach import BodyCache, DataTransport, GatewayModel, RemoteCaller
 from services.reports.recipes import ANY_MODEL, Outcome, TokenRecipe
@@ -68,11 +69,10 @@ async def _report(
 ) -> int:
     http, cache = HttpClient(), make_cache("memory://")
     section = config.current.reports
-    token = settings.admin_token.get_secret_value() if settings.admin_token else None
     recipe = TokenRecipe(
         Sources(DataTransport(http), BodyCache(cache), clock.monotonic, lambda: section.data_sources),
         Foreman(settings.environment),
-        GatewayModel(RemoteCaller(http.session, settings.url), token),
+        GatewayModel(RemoteCaller(http.session, settings.url), Badge(settings)),
         lambda: section.insight_model or ANY_MODEL,
     )
     verbose = bool(getattr(options, "verbose", False))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from shared import security
 from shared.errors import Unauthenticated
-from shared.settings import Settings
+from shared.settings import Settings, revealed
 
 ADMIN = "admin"
 
@@ -22,12 +22,27 @@ class Caller:
         return None if self.is_admin else self.owner
 
 
+class Badge:
+    """The token that reports shows to the other services: nobody else starts work of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.take_up(settings)
+
+    def take_up(self, settings: Settings) -> None:
+        """Show this one from now on."""
+        self.token = revealed(settings.admin_token or settings.token)
+
+
 class Doorkeeper:
     """Recognises callers by their headers."""
 
     def __init__(self, settings: Settings) -> None:
-        self._internal = settings.internal_token.get_secret_value() if settings.internal_token else None
-        self._admin = settings.admin_token.get_secret_value() if settings.admin_token else None
+        self._internal = revealed(settings.internal_token)
+        self.take_up(settings)
+
+    def take_up(self, settings: Settings) -> None:
+        """Let in who shows this admin token from now on."""
+        self._admin = revealed(settings.admin_token)
 
     def identify(self, headers: Mapping[str, str]) -> Caller:
         """The caller; raises Unauthenticated."""

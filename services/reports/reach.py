@@ -9,6 +9,7 @@ import msgspec
 from yarl import URL
 
 from services.reports.errors import UsageUnavailableError
+from services.reports.identity import Badge
 from services.reports.insight.write import ModelError, Reply
 from services.reports.sources.base import Answer, SourceError
 from shared.cache import Cache
@@ -150,14 +151,14 @@ class LocalCaller:
 class GatewayModel:
     """A chat completion through our own gateway, booked as usage function `report_insight`."""
 
-    def __init__(self, call: HttpCaller, token: str | None) -> None:
+    def __init__(self, call: HttpCaller, badge: Badge) -> None:
         self._call = call
-        self._token = token
+        self._badge = badge
 
     async def complete(self, model: str, messages: list[dict[str, str]]) -> Reply:
         headers = {"content-type": "application/json", "x-tollway-function": "report_insight"}
-        if self._token:
-            headers["authorization"] = f"Bearer {self._token}"
+        if self._badge.token:
+            headers["authorization"] = f"Bearer {self._badge.token}"
         request = {"model": model, "messages": messages, "max_tokens": 1500, "temperature": 0.2}
         try:
             status, body = await self._call(
@@ -201,9 +202,9 @@ class UsageClient(Protocol):
 class HttpUsageClient:
     """`/api/ai_usage/…` with the headers services vouch for."""
 
-    def __init__(self, call: HttpCaller, admin_token: str | None, internal_token: str | None) -> None:
+    def __init__(self, call: HttpCaller, badge: Badge, internal_token: str | None) -> None:
         self._call = call
-        self._admin = admin_token
+        self._badge = badge
         self._internal = internal_token
 
     async def get(self, path: str, query: Mapping[str, Any], key_id: str | None) -> Any:
@@ -212,8 +213,8 @@ class HttpUsageClient:
             headers["x-tollway-key-id"] = key_id
         else:
             headers["x-tollway-admin"] = "1"
-            if self._admin:
-                headers["authorization"] = f"Bearer {self._admin}"
+            if self._badge.token:
+                headers["authorization"] = f"Bearer {self._badge.token}"
         address = f"/api/ai_usage/{path}?{urlencode({k: v for k, v in query.items() if v is not None})}"
         try:
             status, body = await self._call("GET", address, headers=headers, seconds=USAGE_SECONDS)

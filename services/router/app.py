@@ -18,6 +18,7 @@ from services.router.standing import Standing
 from services.router.store import SharedRecords
 from shared.messages.gateway import Router as RouterPort
 from shared.service import Part, Resources
+from shared.settings import revealed
 
 
 @dataclass
@@ -29,8 +30,7 @@ class RouterPart(Part):
 
 async def compose(resources: Resources) -> RouterPart:
     """The router as a part of a process."""
-    secret = resources.settings.internal_token
-    token = secret.get_secret_value() if secret else None
+    token = revealed(resources.settings.internal_token)
     dice = random.Random()
     records = Records()
     shared = SharedRecords(records, resources.cache, lambda: resources.config.current.routing.probe_seconds)

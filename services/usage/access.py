@@ -7,7 +7,7 @@ from typing import Literal
 from shared import security
 from shared.errors import Forbidden, Unauthenticated
 from shared.security import is_loopback
-from shared.settings import Settings
+from shared.settings import Settings, revealed
 
 Role = Literal["admin", "ops", "key", "open"]
 
@@ -44,8 +44,13 @@ class Access:
     """Recognises readers by their headers; secrets are compared in constant time."""
 
     def __init__(self, settings: Settings) -> None:
-        secrets = (settings.admin_token or settings.token, settings.ops_token, settings.internal_token)
-        self._admin, self._ops, self._internal = (secret.get_secret_value() if secret else None for secret in secrets)
+        self._internal = revealed(settings.internal_token)
+        self.take_up(settings)
+
+    def take_up(self, settings: Settings) -> None:
+        """Let in who shows these tokens from now on."""
+        self._admin = revealed(settings.admin_token or settings.token)
+        self._ops = revealed(settings.ops_token)
 
     def identify(self, headers: Mapping[str, str], client: str | None = None) -> Reader:
         """The reader; raises Unauthenticated. The gateway's word counts with the internal token, when there is one."""

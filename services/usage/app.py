@@ -64,11 +64,13 @@ def assemble(resources: Resources) -> Ledger:
         metrics.booked(booked.events, section.models, section.usage.currency)
         live.booked(booked)
 
+    access = Access(resources.settings)
+    resources.config.subscribe_tokens(access.take_up)
     alerts = Alerts(resources.database, resources.config, has_price)
     book = Book(resources.database, resources.config, prices, alerts, told)
     return Ledger(
         resources,
-        Access(resources.settings),
+        access,
         prices,
         alerts,
         book,

@@ -15,7 +15,7 @@ from shared.config import LiveConfig
 from shared.database import Database
 from shared.errors import TollwayError
 from shared.http_client import HttpClient, HttpError, Timeout
-from shared.settings import Settings
+from shared.settings import Settings, revealed
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class Webhooks:
         self._database = database
         self._config = config
         self._http = http
-        self._secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
+        self._secret = revealed(settings.webhook_secret)
 
     async def run(self) -> None:
         """Look for due notices until cancelled."""

@@ -8,7 +8,7 @@ import structlog
 
 from shared.config.load import ConfigFault, Fault, load_config
 from shared.config.schema import Config
-from shared.settings import Settings, read_environment
+from shared.settings import Settings, SettingsFault, read_settings
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +23,7 @@ class LiveConfig:
         self.faults: list[Fault] = []
         self._settings = settings
         self._subscribers: list[Callable[[Config], None]] = []
+        self._told_of_tokens: list[Callable[[Settings], None]] = []
         self._seen = self._stamp()
 
     @classmethod
@@ -38,6 +39,10 @@ class LiveConfig:
     def subscribe(self, callback: Callable[[Config], None]) -> None:
         """Call back with every new configuration."""
         self._subscribers.append(callback)
+
+    def subscribe_tokens(self, callback: Callable[[Settings], None]) -> None:
+        """Call back with the settings whenever `.env` says other client, admin or ops tokens."""
+        self._told_of_tokens.append(callback)
 
     def replace(self, config: Config) -> None:
         """Put a configuration in force."""
@@ -59,13 +64,30 @@ class LiveConfig:
             return
         self._seen = stamp
         try:
-            config = load_config(self._settings.config_path, read_environment(self._settings.working_directory))
+            settings = self._renewed(self._settings)
+            config = load_config(settings.config_path, settings.environment)
         except ConfigFault as fault:
             self.faults = fault.faults
             log.error("config_refused", faults=[str(item) for item in fault.faults])
             return
         self.replace(config)
         log.info("config_changed", models=len(config.models), providers=len(config.providers))
+        changed, self._settings = settings.tokens != self._settings.tokens, settings
+        if changed:
+            log.info("tokens_changed")
+            for callback in self._told_of_tokens:
+                callback(settings)
+
+    @staticmethod
+    def _renewed(settings: Settings) -> Settings:
+        """The settings with what may change while running: the environment and the tokens; raises ConfigFault."""
+        try:
+            fresh = read_settings(settings.working_directory)
+        except SettingsFault as fault:
+            raise ConfigFault([Fault("", text) for text in fault.faults]) from fault
+        if settings.open_to_all and not settings.insecure and settings.token and not fresh.token:
+            raise ConfigFault([Fault("TOKEN", "cannot be taken away while this listens beyond loopback")])
+        return settings.model_copy(update={"environment": fresh.environment, **fresh.tokens})
 
     def _stamp(self) -> tuple[tuple[int, int] | None, ...]:
         if self._settings is None:

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from shared.config import Config, ConfigFault, LiveConfig, parse_config
-from shared.settings import settings_from
+from shared.settings import read_settings, settings_from
 
 
 def faults(text, environ=None):
@@ -93,6 +93,33 @@ def test_a_change_of_the_dotenv_is_taken_up(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text("OPENAI_API_KEY=fresh")
     live.look()
     assert live.current.providers["openai"].api_key == "fresh"
+
+
+def test_other_tokens_in_the_dotenv_are_told_to_those_who_compare_them(tmp_path, monkeypatch):
+    monkeypatch.delenv("TOKEN", raising=False)
+    (tmp_path / ".env").write_text("TOKEN=old")
+    live = LiveConfig.open(read_settings(tmp_path))
+    heard = []
+    live.subscribe_tokens(lambda settings: heard.append(settings.token.get_secret_value()))
+
+    (tmp_path / ".env").write_text("TOKEN=old\nREPLACE_CHAT=/talk")
+    live.look()
+    assert heard == []
+    (tmp_path / ".env").write_text("TOKEN=new")
+    live.look()
+    assert heard == ["new"]
+
+
+@pytest.mark.parametrize("dotenv", ["# no token any more", "TOKEN=t\nTOLLWAY_BUS_URL=kafka://x"])
+def test_a_dotenv_that_would_open_the_door_or_makes_no_sense_is_refused(dotenv, tmp_path, monkeypatch):
+    monkeypatch.delenv("TOKEN", raising=False)
+    (tmp_path / ".env").write_text("TOKEN=t\nREPLACE_CHAT=/talk")
+    live = LiveConfig.open(read_settings(tmp_path, host="0.0.0.0"))
+    live.subscribe_tokens(lambda settings: pytest.fail(f"told of {settings.tokens}"))
+    (tmp_path / ".env").write_text(dotenv)
+    live.look()
+    assert live.stale
+    assert live.current.chat_paths.replace == ("/talk",)
 
 
 def test_settings_have_the_seeds_names(tmp_path):

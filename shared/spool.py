@@ -280,6 +280,7 @@ def interrupted(known: Open, now: float) -> AttemptEnded:
         ttft_ms=progress.ttft_ms if progress else None,
         status="interrupted",
         error_msg="Tollway stopped before the answer ended",
+        traceparent=started.traceparent,
     )
 
 

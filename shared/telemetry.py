@@ -1,4 +1,7 @@
-"""Traces: OpenTelemetry when an endpoint is configured and the SDK is installed, nothing at all otherwise."""
+"""Traces: OpenTelemetry when an endpoint is configured and the SDK is installed, nothing at all otherwise.
+
+A span's parent travels as a W3C `traceparent`: in the head of a request, and inside what is said on the bus.
+"""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -37,6 +40,33 @@ def enabled() -> bool:
     return _State.on
 
 
+def begin(
+    name: str,
+    *,
+    parent: str | None,
+    kind: SpanKind = SpanKind.INTERNAL,
+    attributes: Mapping[str, Any] | None = None,
+    began_at: float | None = None,
+) -> Span:
+    """A span that somebody ends, be it in another task; child of a `traceparent` if one is given."""
+    if not _State.on:
+        return trace.INVALID_SPAN
+    context = propagate.extract({"traceparent": parent}) if parent else None
+    nanoseconds = None if began_at is None else int(began_at * 1e9)
+    return trace.get_tracer("tollway").start_span(
+        name, context=context, kind=kind, attributes=dict(attributes or {}), start_time=nanoseconds
+    )
+
+
+def mark(span: Span, failure: str | None = None, attributes: Mapping[str, Any] | None = None) -> None:
+    """Say of a span what went wrong, and what is known at its end; what is None is left out."""
+    if not _State.on:
+        return
+    span.set_attributes({name: value for name, value in (attributes or {}).items() if value is not None})
+    if failure:
+        span.set_status(Status(StatusCode.ERROR, failure))
+
+
 @contextmanager
 def span(
     name: str,
@@ -45,24 +75,22 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
     attributes: Mapping[str, Any] | None = None,
 ) -> Iterator[Span]:
-    """A span around the block, child of the W3C `traceparent` if one is given; failures mark it."""
-    if not _State.on:
-        yield trace.INVALID_SPAN
-        return
-    context = propagate.extract({"traceparent": parent}) if parent else None
-    tracer = trace.get_tracer("tollway")
-    with tracer.start_as_current_span(name, context=context, kind=kind, attributes=dict(attributes or {})) as current:
-        try:
+    """A span around the block, current inside it; failures mark it."""
+    current = begin(name, parent=parent, kind=kind, attributes=attributes)
+    try:
+        with trace.use_span(current, record_exception=False, set_status_on_exception=False):
             yield current
-        except BaseException as error:
-            current.set_status(Status(StatusCode.ERROR, type(error).__name__))
-            raise
+    except BaseException as error:
+        mark(current, type(error).__name__)
+        raise
+    finally:
+        current.end()
 
 
-def traceparent() -> str | None:
-    """The current span as a W3C header, to hand on."""
+def traceparent(of: Span | None = None) -> str | None:
+    """A span, or the current one, as a W3C header to hand on."""
     if not _State.on:
         return None
     carrier: dict[str, str] = {}
-    propagate.inject(carrier)
+    propagate.inject(carrier, None if of is None else trace.set_span_in_context(of))
     return carrier.get("traceparent")

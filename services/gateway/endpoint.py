@@ -1,13 +1,12 @@
 """A hot door: one model call as a raw ASGI endpoint, from the head of the request to its one line in the log."""
 
 import structlog
-from opentelemetry.trace import SpanKind
 
 from services.gateway import metrics, prompt_cache
 from services.gateway.answer import Desk
 from services.gateway.exchange import Exchange, Floor
 from services.gateway.request import Admitted, ClientRequest, read_request
-from shared import clock, telemetry
+from shared import clock
 from shared.health import Receive, Scope, Send
 from shared.messages.gateway import Answer, Dialect, Ending, Operation
 
@@ -16,7 +15,6 @@ log = structlog.get_logger(__name__)
 # What of a request's head concerns the provider; hop by hop, keys and cookies never do.
 _TRAVELS = ("anthropic-", "openai-beta")
 _CACHE_OFF = {prompt_cache.HEADER: "off"}  # unless the cache itself says otherwise
-_SPANS = {"chat": "chat", "count_tokens": "count_tokens", "embeddings": "embeddings"}
 
 
 class ModelEndpoint:
@@ -36,24 +34,10 @@ class ModelEndpoint:
         visit = _Visit(self, exchange)
         self._in_flight.inc()
         try:
-            if telemetry.enabled():
-                await self._traced(exchange, visit)
-            else:
-                await exchange.run(visit.work)
+            await exchange.traced(self._operation, visit.work)
         finally:
             self._in_flight.dec()
             self._tell(exchange, visit)
-
-    async def _traced(self, exchange: Exchange, visit: "_Visit") -> None:
-        attributes = {"gen_ai.operation.name": _SPANS[self._operation], "tollway.request_id": exchange.request_id}
-        parent = exchange.headers.get("traceparent")
-        with telemetry.span(self._operation, parent=parent, kind=SpanKind.SERVER, attributes=attributes) as span:
-            await exchange.run(visit.work)
-            span.set_attribute("http.response.status_code", exchange.status or 0)
-            if visit.request is not None:
-                span.set_attribute("gen_ai.request.model", visit.request.model)
-            if visit.answer is not None:
-                span.set_attribute("gen_ai.response.model", visit.answer.headers.get("x-tollway-model", ""))
 
     async def visit(self, exchange: Exchange, visit: "_Visit") -> None:
         """Admit, ask, relay."""
@@ -68,9 +52,11 @@ class ModelEndpoint:
             request_id=exchange.request_id,
             headers={name: value for name, value in headers.items() if name.startswith(_TRAVELS)},
             query=exchange.query,
-            traceparent=telemetry.traceparent() or headers.get("traceparent"),
+            traceparent=exchange.traceparent,
         )
+        exchange.span.set_attribute("gen_ai.request.model", request.model)
         visit.answer = await self._desk.answer(admitted, request)
+        exchange.span.set_attribute("gen_ai.response.model", visit.answer.headers.get("x-tollway-model", ""))
         await exchange.relay(visit.answer)
 
     def _tell(self, exchange: Exchange, visit: "_Visit") -> None:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import structlog
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
 from services.gateway import refusal
 from services.gateway.answers import whole_body
 from services.gateway.body import ClientGone, read_body
-from shared import clock, ids
+from shared import clock, ids, telemetry
 from shared.errors import Draining, Internal, TollwayError
 from shared.health import Receive, Scope, Send
 from shared.messages.gateway import Answer, Dialect
@@ -68,6 +69,7 @@ class Exchange:
         self.status: int | None = None
         self.outcome = "ok"
         self.added: Mapping[str, str] = {}
+        self.span: Span = INVALID_SPAN
         self._floor = floor
         self._receive = receive
         self._send = send
@@ -81,6 +83,22 @@ class Exchange:
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def traceparent(self) -> str | None:
+        """What is asked for this request's sake is a child of this."""
+        return telemetry.traceparent() or self.headers.get("traceparent")
+
+    async def traced(self, operation: str, work: Callable[["Exchange"], Awaitable[None]]) -> None:
+        """As `run`, in a span of its own when anybody listens."""
+        if not telemetry.enabled():
+            await self.run(work)
+            return
+        attributes = {"gen_ai.operation.name": operation, "tollway.request_id": self.request_id}
+        parent = self.headers.get("traceparent")
+        with telemetry.span(operation, parent=parent, kind=SpanKind.SERVER, attributes=attributes) as self.span:
+            await self.run(work)
+            self.span.set_attribute("http.response.status_code", self.status or 0)
 
     async def run(self, work: Callable[["Exchange"], Awaitable[None]]) -> None:
         """Do the work and answer whatever comes of it."""

@@ -115,6 +115,7 @@ class PromptCache:
                 duration_ms=0.0,
                 cost="0",
                 currency=self._config.current.usage.currency,
+                traceparent=call.traceparent,
             )
         )
 

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
 from services.gateway.tool_budget import Budget, Numbering
 from services.gateway.tool_dialect import ToolResult
 from services.gateway.tool_selection import ToolObserver
 from services.gateway.tools_client import ToolsClient
-from shared import clock, ids
+from shared import clock, ids, telemetry
 from shared.messages.gateway import Call
 from shared.messages.router import AttemptEnded, AttemptStarted
 from shared.messages.tools import RunTool, ToolEvent, ToolSpec
@@ -54,6 +55,7 @@ class _Booked:
     event_id: str
     attempt: int
     timestamp: float
+    traceparent: str | None
     began: float = field(default_factory=clock.monotonic)
 
 
@@ -122,6 +124,19 @@ class CallRunner:
         spec = self._offered.get(call.name)
         if spec is None:
             return _refused("unknown_tool", f"there is no tool {call.name!r}")
+        attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": spec.name}
+        parent = self._call.traceparent
+        with telemetry.span(f"execute_tool {spec.name}", parent=parent, kind=SpanKind.CLIENT, attributes=attributes):
+            return await self._booked(spec, call, arguments, earlier, tell)
+
+    async def _booked(
+        self,
+        spec: ToolSpec,
+        call: ToolCall,
+        arguments: dict[str, Any] | None,
+        earlier: "list[asyncio.Future[Outcome]]",
+        tell: Tell,
+    ) -> Outcome:
         booked = self._book_start(spec)
         status, error, outcome = "aborted", "cancelled", None
         try:
@@ -183,7 +198,7 @@ class CallRunner:
             max_bytes=limits.result_bytes,
             key_id=self._call.named.key_id,
             allowed=self._allowed,
-            traceparent=self._call.traceparent,
+            traceparent=telemetry.traceparent() or self._call.traceparent,
         )
         async with self._client.running(run, spec) as events:
             async for event in events:
@@ -194,7 +209,7 @@ class CallRunner:
         return _refused("timeout", "no outcome came")
 
     def _book_start(self, spec: ToolSpec) -> _Booked:
-        booked = _Booked(ids.new_id(), self._numbering.take(), clock.now())
+        booked = _Booked(ids.new_id(), self._numbering.take(), clock.now(), telemetry.traceparent())
         started = AttemptStarted(
             event_id=booked.event_id,
             request_id=self._call.request_id,
@@ -205,6 +220,7 @@ class CallRunner:
             provider=spec.server,
             model=spec.name,
             requested_model=self._call.model,
+            traceparent=booked.traceparent,
         )
         self._spool.start(started)
         return booked
@@ -224,6 +240,7 @@ class CallRunner:
             status=status,
             error_msg=error[:500] or None,
             bytes_out=bytes_out,
+            traceparent=booked.traceparent,
         )
         self._spool.end(ended)
 

@@ -21,7 +21,7 @@ from services.router.plan import Planner
 from services.router.providers.base import Provider
 from services.router.standing import Standing
 from services.router.upstream import Attempt
-from shared import clock, telemetry
+from shared import clock
 from shared.errors import TollwayError
 from shared.messages.gateway import Answer, Call, ModelInfo, Spent
 from shared.service import Resources
@@ -121,9 +121,11 @@ class Router:
             number += 1
             spool = None if call.operation == "count_tokens" else self._spool
             meter = Meter(spool, call, number, step.target, self._tokenizer)
+            if meter.traceparent is not None and not provider.is_byo:
+                prepared.headers["traceparent"] = meter.traceparent
             attempt = Attempt(call, step.target, provider, key, prepared, meter, self._standing)
             try:
-                await _open(attempt)
+                await attempt.open()
             except AttemptFailed as failed:
                 last = (failed.failure, provider, step.target)
                 course.failed(step.target, failed.failure)
@@ -152,23 +154,6 @@ class Router:
         _note(spent, attempt.meter)
         headers["content-type"] = JSON
         return WholeAnswer(attempt.exchange.status, headers, whole.body, ending_of(spent, "ok"))
-
-
-async def _open(attempt: Attempt) -> None:
-    """Open the attempt, in a span of OpenTelemetry's names for a call of a model when anybody listens."""
-    if not telemetry.enabled():
-        await attempt.open()
-        return
-    call, target = attempt.call, attempt.target
-    attributes = {
-        "gen_ai.operation.name": call.operation,
-        "gen_ai.provider.name": target.provider,
-        "gen_ai.request.model": target.model,
-    }
-    with telemetry.span(f"{call.operation} {target.model}", parent=call.traceparent, attributes=attributes):
-        if not attempt.provider.is_byo and (parent := telemetry.traceparent()):
-            attempt.prepared.headers["traceparent"] = parent
-        await attempt.open()
 
 
 def _note(spent: list[Spent], meter: Meter) -> None:

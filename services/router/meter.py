@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable
 
+from opentelemetry.trace import Span, SpanKind
+
 from services.router.catalog import Target
 from services.router.estimate import Tokenizer, by_size
-from shared import clock
+from shared import clock, telemetry
 from shared.ids import new_id
 from shared.messages.gateway import Call, Spent
 from shared.messages.router import AttemptEnded, AttemptProgress, AttemptStarted
@@ -28,12 +30,14 @@ class Meter:
         "_ended",
         "_next_progress",
         "_number",
+        "_span",
         "_spool",
         "_target",
         "_tokenizer",
         "event_id",
         "spent",
         "started_at",
+        "traceparent",
         "ttft_ms",
     )
 
@@ -50,6 +54,8 @@ class Meter:
         self._began = clock.monotonic()
         self._next_progress = 0.0
         self._ended = False
+        self._span = _span(call, number, target)
+        self.traceparent = telemetry.traceparent(self._span)
         if spool is None:  # an operation that costs nothing, such as counting tokens
             return
         spool.start(
@@ -63,6 +69,7 @@ class Meter:
                 model=target.model,
                 requested_model=call.model,
                 input_tokens_estimate=by_size(call.body),
+                traceparent=self.traceparent,
             )
         )
 
@@ -101,6 +108,8 @@ class Meter:
             return
         self._ended = True
         call, target = self._call, self._target
+        telemetry.mark(self._span, None if status == "ok" else error or status, _spent_on(usage))
+        self._span.end()
         if self._spool is None:
             return
         self.spent = Spent(
@@ -123,6 +132,7 @@ class Meter:
                 status=status,
                 error_msg=error[:_LONGEST_ERROR] if error else None,
                 bytes_out=bytes_out,
+                traceparent=self.traceparent,
             )
         )
 
@@ -133,6 +143,25 @@ class Meter:
         usage, _ = used(progress, lambda: by_size(self._call.body))
         if self._spool is not None:
             self._spool.progress(AttemptProgress(event_id=self.event_id, usage=usage, ttft_ms=self.ttft_ms))
+
+
+def _span(call: Call, number: int, target: Target) -> Span:
+    """The attempt in OpenTelemetry's words for a call of a model."""
+    attributes = {
+        "gen_ai.operation.name": call.operation,
+        "gen_ai.provider.name": target.provider,
+        "gen_ai.request.model": target.model,
+        "tollway.request_id": call.request_id,
+        "tollway.attempt": number,
+    }
+    name = f"{call.operation} {target.model}"
+    return telemetry.begin(name, parent=call.traceparent, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+def _spent_on(usage: TokenUsage | None) -> dict[str, int | None]:
+    if usage is None:
+        return {}
+    return {"gen_ai.usage.input_tokens": usage.input_tokens, "gen_ai.usage.output_tokens": usage.output_tokens}
 
 
 def used(progress: Progress, input_tokens: Callable[[], int]) -> tuple[TokenUsage, str]:

@@ -10,12 +10,13 @@ from typing import Any
 
 import structlog
 from msgspec import ValidationError, structs
+from opentelemetry.trace import SpanKind
 
 from services.tools.errors import OutcomeUnknown, ToolFailed, ToolForbidden
 from services.tools.providers.base import Context, Outcome
 from services.tools.registry import Registry
 from services.tools.speak import Speaker
-from shared import clock
+from shared import clock, telemetry
 from shared.bus import Bus, Delivery
 from shared.cache import Cache
 from shared.errors import CacheUnavailable
@@ -116,7 +117,7 @@ class Runner:
             if not may_start:
                 await speaker.finish(_failure(speaker, OutcomeUnknown()))
                 return
-        event = await self._outcome(run, speaker)
+        event = await self._traced_outcome(run, speaker)
         if not early and self._stopping and event.kind == "cancelled":
             await delivery.reject(requeue=True)
             return
@@ -140,6 +141,18 @@ class Runner:
             return await self._cache.set(key, self._worker.encode(), ttl_seconds=STARTED_SECONDS, only_if_absent=True)
         except CacheUnavailable:
             return delivery_count == 1
+
+    async def _traced_outcome(self, run: RunTool, speaker: Speaker) -> ToolEvent:
+        attributes = {
+            "gen_ai.tool.name": run.tool,
+            "tollway.request_id": run.request_id,
+            "tollway.worker": self._worker,
+        }
+        name = f"run {run.tool}"
+        with telemetry.span(name, parent=run.traceparent, kind=SpanKind.CONSUMER, attributes=attributes) as span:
+            event = await self._outcome(run, speaker)
+            telemetry.mark(span, event.code)
+        return event
 
     async def _outcome(self, run: RunTool, speaker: Speaker) -> ToolEvent:
         await speaker.started()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import structlog
+from opentelemetry.trace import SpanKind
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +16,7 @@ from services.usage.prices import Prices
 from services.usage.rollup import Rollup
 from services.usage.store import ledger
 from services.usage.zone import zone_of
-from shared import clock
+from shared import clock, telemetry
 from shared.config import LiveConfig
 from shared.database import Database
 from shared.errors import DatabaseUnavailable
@@ -67,6 +68,7 @@ class Book:
 
     async def book_messages(self, bodies: Sequence[bytes]) -> Booked:
         """Book messages as they came from the bus; what can never be booked is set aside with its reason."""
+        began = clock.now()
         ended: list[AttemptEnded] = []
         poison: list[tuple[bytes, str]] = []
         for body in bodies:
@@ -77,6 +79,8 @@ class Book:
         booked = await self._halving(ended, poison)
         if booked.quarantined:
             log.error("events_quarantined", count=booked.quarantined)
+        if telemetry.enabled():
+            _trace(ended, began)
         return booked
 
     async def book(self, ended: Sequence[AttemptEnded]) -> Booked:
@@ -193,3 +197,13 @@ def _numbers(ended: Sequence[AttemptEnded]) -> dict[str, list[int]]:
         if item.producer:
             numbers.setdefault(item.producer, []).append(item.sequence)
     return numbers
+
+
+def _trace(ended: Sequence[AttemptEnded], began: float) -> None:
+    """Tell every attempt's trace that it is in the ledger; the events of a batch come of many traces."""
+    for each in ended:
+        if each.traceparent is not None:
+            attributes = {"tollway.event_id": each.event_id, "tollway.request_id": each.request_id}
+            telemetry.begin(
+                "book", parent=each.traceparent, kind=SpanKind.CONSUMER, attributes=attributes, began_at=began
+            ).end()

@@ -29,6 +29,7 @@ class AttemptStarted(
     model: str | None = None
     requested_model: str | None = None
     input_tokens_estimate: int | None = None
+    traceparent: str | None = None  # the attempt's span
     version: int = 1
 
 
@@ -65,6 +66,7 @@ class AttemptEnded(
     bytes_out: int | None = None
     cost: str | None = None  # a decimal given by the caller of POST record; else the ledger prices it
     currency: str | None = None
+    traceparent: str | None = None
     producer: str = ""
     sequence: int = 0
     version: int = 1

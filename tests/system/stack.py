@@ -141,7 +141,7 @@ class Stack:
         verb = ["up"] if self.split is None else ["serve", name]
         self._spawn(name, [sys.executable, "-m", "services", *verb, *listen, *rest])
 
-    def wait_ready(self, seconds: float = 40.0) -> None:
+    def wait_ready(self, seconds: float = 120.0) -> None:
         for name in self.services:
             port = self.ports["gateway"] if name == "tollway" else self.ports[name]
             wait_for(lambda port=port: self._is_ready(port), seconds, f"{name} is ready")

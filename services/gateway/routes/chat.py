@@ -77,7 +77,7 @@ class ChatEndpoint:
         in_flight = metrics.IN_FLIGHT.labels("chat")
         in_flight.inc()
         try:
-            await exchange.run(lambda _: self._chat(exchange, scope["method"]))
+            await exchange.traced("chat", lambda _: self._chat(exchange, scope["method"]))
         finally:
             in_flight.dec()
             log.info(
@@ -93,8 +93,7 @@ class ChatEndpoint:
         caller = self._desk.identify(exchange.headers)
         body = await exchange.body()
         request = read_chat(body, exchange.headers, direct=self._direct, observer=exchange.events)
-        traceparent = exchange.headers.get("traceparent")
-        admitted = Admitted(caller=caller, request_id=exchange.request_id, traceparent=traceparent)
+        admitted = Admitted(caller=caller, request_id=exchange.request_id, traceparent=exchange.traceparent)
         exchange.streams()
         answer = ChatAnswer(lambda: self._desk.answer(admitted, request), exchange.events, self._tasks)
         async with self._running.hold(caller.scope, request.session_id, exchange.request_id, answer.stop):

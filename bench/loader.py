@@ -10,16 +10,19 @@ import argparse
 import asyncio
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx2
-from sqlalchemy import text
+from sqlalchemy import Table, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.usage import app as usage
 from services.usage.ledger import Ledger
 from services.usage.store import events as store
+from services.usage.tables import events, rollups
 from services.usage.zone import DAY
 from shared.bus import make_bus
 from shared.cache import make_cache
@@ -107,23 +110,34 @@ SCREEN = (
 
 async def fill(ledger: Ledger, count: int, days: int) -> None:
     """Events first, then everything that is added up from them."""
-    database = ledger.resources.database
     end = int(time.time()) // 3600 * 3600
     start = end - days * DAY
-    async with database.begin() as connection:
+    async with ledger.resources.database.begin() as connection:
         await store.ensure_partitions(connection, start - DAY, end + 4 * store.WEEK)
     # An engine of its own: the service's has a deadline on every statement.
-    engine = create_async_engine(database.engine.url)
+    engine = create_async_engine(ledger.resources.database.engine.url)
+    async with _without_indexes(engine, events):
+        await _events(engine, count, start, days)
+    async with _without_indexes(engine, rollups):
+        await _sums(engine, start, end)
+    state = f'{{"events": {count}, "at_us": {end}000000, "lag_seconds": 0, "last_event_us": {end}000000}}'
+    statement = "INSERT INTO usage_state VALUES ('booked', :state) ON CONFLICT (name) DO UPDATE SET value = :state"
+    await _step(engine, "state", statement, {"state": state})
+    async with engine.connect() as connection:
+        raw = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await raw.execute(text("VACUUM ANALYZE"))
+    await engine.dispose()
+
+
+async def _events(engine: AsyncEngine, count: int, start: int, days: int) -> None:
     step_us = days * DAY * 1_000_000 // count
     for low in range(0, count, CHUNK):
-        values = {
-            "low": low,
-            "high": min(low + CHUNK, count) - 1,
-            "first": 0,
-            "start_us": start * 1_000_000,
-            "step_us": step_us,
-        }
-        await _step(engine, f"events to {values['high'] + 1}", EVENTS, values)
+        high = min(low + CHUNK, count) - 1
+        values = {"low": low, "high": high, "first": 0, "start_us": start * 1_000_000, "step_us": step_us}
+        await _step(engine, f"events to {high + 1}", EVENTS, values)
+
+
+async def _sums(engine: AsyncEngine, start: int, end: int) -> None:
     for day in range(start // DAY, end // DAY + 1):
         bounds = {"start_us": day * DAY * 1_000_000, "end_us": (day + 1) * DAY * 1_000_000}
         await _step(engine, f"hours of day {day}", _hours(keyed=False), bounds)
@@ -135,13 +149,20 @@ async def fill(ledger: Ledger, count: int, days: int) -> None:
         for grain in (3600, 86_400):
             statement = LATENCY.format(measure=measure, grain=grain, step=_STEP.format(column=column))
             await _step(engine, f"{measure} by {grain} s", statement, {})
-    state = f'{{"events": {count}, "at_us": {end}000000, "lag_seconds": 0, "last_event_us": {end}000000}}'
-    statement = "INSERT INTO usage_state VALUES ('booked', :state) ON CONFLICT (name) DO UPDATE SET value = :state"
-    await _step(engine, "state", statement, {"state": state})
-    async with engine.connect() as connection:
-        raw = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await raw.execute(text("VACUUM ANALYZE"))
-    await engine.dispose()
+
+
+@asynccontextmanager
+async def _without_indexes(engine: AsyncEngine, table: Table) -> AsyncIterator[None]:
+    """Indexes beside the key are cheaper made at the end than kept up."""
+    for index in table.indexes:
+        async with engine.begin() as connection:
+            await connection.run_sync(index.drop, checkfirst=True)
+    yield
+    for index in table.indexes:
+        started = time.perf_counter()
+        async with engine.begin() as connection:
+            await connection.run_sync(index.create)
+        print(f"{index.name}: {time.perf_counter() - started:.1f} s", flush=True)
 
 
 def _hours(*, keyed: bool) -> str:

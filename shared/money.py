@@ -8,6 +8,8 @@ _PLACES = Decimal(1).scaleb(-9)
 # The most that fits a 64-bit integer with room for sums over a million such amounts.
 MOST = Decimal(1_000_000_000)
 _PRECISION = 60
+_PER_1K_TO_PER_MILLION = 1000
+_MOST_PER_1K = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,16 @@ def nano_of(amount: object) -> int:
     with localcontext() as context:
         context.prec = _PRECISION
         return int(number.quantize(_PLACES, rounding=ROUND_HALF_EVEN).scaleb(9))
+
+
+def per_million(per_1k: object) -> int:
+    """Nano-units per million tokens of a price written per 1,000; raises ValueError."""
+    number = exact(per_1k)
+    if number < 0:
+        raise ValueError("a price cannot be negative")
+    if number > _MOST_PER_1K:
+        raise ValueError("a price cannot be above 1000000 per 1,000 tokens")
+    return round(number * _PER_1K_TO_PER_MILLION * NANO)
 
 
 def divide(numerator: int, denominator: int) -> int:

@@ -11,12 +11,11 @@ import msgspec
 
 from shared.config.schema import Price as ConfiguredPrice
 from shared.config.schema import Usage as UsageSection
-from shared.money import NANO, Money, divide, exact
+from shared.money import Money, divide, per_million
 from shared.rates import Rate, Rates
 from shared.wire.usage import TokenUsage
 
 MILLION = 1_000_000
-_PER_1K_TO_PER_MILLION = 1000
 # The order in which sources are asked; within one, the row that began last is in force.
 SOURCES = ("ledger", "config", "built-in", "genai-prices")
 
@@ -82,16 +81,6 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def _own(own: int | None, holder: int) -> int:
     return holder if own is None else own
-
-
-def per_million(per_1k: object) -> int:
-    """Nano-units per million tokens of a price written per 1,000; raises ValueError."""
-    number = exact(per_1k)
-    if number < 0:
-        raise ValueError("a price cannot be negative")
-    if number > MILLION:
-        raise ValueError("a price cannot be above 1000000 per 1,000 tokens")
-    return round(number * _PER_1K_TO_PER_MILLION * NANO)
 
 
 def flat(model: str, currency: str, per_1k: Mapping[str, object], **fields: Any) -> Price:

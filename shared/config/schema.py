@@ -1,11 +1,40 @@
 """The configuration file as frozen models: every key an operator may write, with its default."""
 
-from typing import Any, Literal, Self
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+from shared import rates
+from shared.money import per_million
 
 Seconds = float
+
+
+def _holding(check: Callable[[object], object]) -> AfterValidator:
+    """What the ledger would refuse when it books is refused when it is read."""
+
+    def checked(value: Any) -> Any:
+        check(value)
+        return value
+
+    return AfterValidator(checked)
+
+
+Currency = Annotated[str, StringConstraints(pattern="^[A-Za-z]{3}$", to_upper=True)]
+PerThousand = Annotated[float | str, Field(union_mode="left_to_right"), _holding(per_million)]
+ExchangeRate = Annotated[float, _holding(rates.checked)]
+Threshold = Annotated[float, Field(ge=0.01, le=10)]
 
 
 class Section(BaseModel):
@@ -192,24 +221,24 @@ class Byo(Section):
 class Price(Section):
     """A price per 1,000 tokens, in usage.currency unless it names its own."""
 
-    input: float | str = Field(union_mode="left_to_right")
-    output: float | str = Field(union_mode="left_to_right")
-    cache_read: float | str | None = None
-    cache_write: float | str | None = None
-    reasoning: float | str | None = None
+    input: PerThousand
+    output: PerThousand
+    cache_read: PerThousand | None = None
+    cache_write: PerThousand | None = None
+    reasoning: PerThousand | None = None
     display_name: str | None = None
-    currency: str | None = Field(None, min_length=3, max_length=3)
+    currency: Currency | None = None
     provider: str | None = None
 
 
 class Alert(Section):
     """A spending limit that tells somebody."""
 
-    name: str
+    name: str = Field(min_length=1)
     period: Literal["day", "month"] = "day"
-    limit: float = Field(gt=0)
-    thresholds: tuple[float, ...] = (0.8, 1.0)
-    webhook: str | None = None
+    limit: float = Field(gt=0, le=1_000_000_000)
+    thresholds: tuple[Threshold, ...] = (0.8, 1.0)
+    webhook: str | None = Field(None, pattern="^(https?://.+)?$")
     secret: str | None = None
     by: Literal["total", "key", "user", "model", "function", "anchor"] = "total"
     match: str | None = None
@@ -219,11 +248,11 @@ class Usage(Section):
     """The ledger."""
 
     timezone: str = "Asia/Shanghai"
-    currency: str = Field("CNY", min_length=3, max_length=3)
+    currency: Currency = "CNY"
     prices: dict[str, Price] = {}
     alerts: tuple[Alert, ...] = ()
     unpriced_ceiling: Price | None = None
-    rates: dict[str, float] = {}
+    rates: dict[Currency, ExchangeRate] = {}
     event_days: int | None = Field(None, ge=1)
 
     @field_validator("timezone")
@@ -233,6 +262,15 @@ class Usage(Section):
             ZoneInfo(value)
         except (KeyError, ValueError, OSError) as error:
             raise ValueError(f"{value!r} is not a time zone") from error
+        return value
+
+    @field_validator("alerts")
+    @classmethod
+    def _told_apart(cls, value: tuple[Alert, ...]) -> tuple[Alert, ...]:
+        names = [alert.name for alert in value]
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            # An alert is raised once per name, period and threshold: the second limit would never be told of.
+            raise ValueError(f"two alerts are called {doubled[0]!r}")
         return value
 
 

@@ -46,6 +46,35 @@ def test_names_that_nothing_defines_are_faults():
     ]
 
 
+@pytest.mark.parametrize(
+    ("usage", "fault"),
+    [
+        ("alerts: [{name: a, limit: 1e10}]", "alerts.0.limit"),
+        ("alerts: [{name: a, limit: .inf}]", "alerts.0.limit"),
+        ("alerts: [{name: '', limit: 5}]", "alerts.0.name"),
+        ("alerts: [{name: a, limit: 5, thresholds: [0]}]", "alerts.0.thresholds.0"),
+        ("alerts: [{name: a, limit: 5, thresholds: [80]}]", "alerts.0.thresholds.0"),
+        ("alerts: [{name: a, limit: 5, webhook: nonsense}]", "alerts.0.webhook"),
+        ("alerts: [{name: a, limit: 5}, {name: a, limit: 6, by: user}]", "two alerts are called 'a'"),
+        ("prices: {m: {input: -1, output: 1}}", "a price cannot be negative"),
+        ("prices: {m: {input: .nan, output: 1}}", "not a finite number"),
+        ("prices: {m: {input: 1e9, output: 1}}", "a price cannot be above"),
+        ("prices: {m: {input: 1, output: 1, currency: EU1}}", "prices.m.currency"),
+        ("rates: {USD: 0}", "a rate must be between"),
+        ("rates: {DOLLAR: 7}", "rates.DOLLAR"),
+        ("currency: 12!", "currency"),
+    ],
+)
+def test_a_ledger_that_could_not_book_is_refused_when_it_is_read(usage, fault):
+    (told,) = faults(f"usage:\n  {usage}")
+    assert fault in told
+
+
+def test_currencies_are_told_in_capitals():
+    usage = parse_config("usage: {currency: cny, rates: {usd: 7}, prices: {m: {input: '0.1', output: 1}}}", {}).usage
+    assert (usage.currency, usage.rates, usage.prices["m"].input) == ("CNY", {"USD": 7.0}, 0.1)
+
+
 def test_what_is_given_twice_or_is_no_yaml_is_told():
     assert faults("demo: true\ndemo: false") == ["line 2: demo: is given twice"]
     assert "line 1" in faults("a: [")[0] or "line 2" in faults("a: [")[0]

@@ -1,6 +1,7 @@
 """The built-in provider: canned, labelled answers in both dialects without any network. It can call a tool."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from services.router.catalog import Listed, Target
@@ -17,10 +18,11 @@ from shared.ids import new_id
 from shared.messages.gateway import Call
 from shared.translate.stream import AnthropicWatcher, OpenAIWatcher
 from shared.wire.dialect import Dialect
-from shared.wire.json_text import encode
+from shared.wire.json_text import encode, encode_text
 from shared.wire.sse import OPENAI_DONE, encode_object
 
 MODEL = "demo"
+_SAMPLES: Mapping[str, Any] = {"integer": 1, "number": 1, "boolean": True, "array": [], "object": {}, "null": None}
 _GREETING = (
     "This is Tollway's built-in demo model: the answer is canned and no provider was asked. "
     "Configure a provider and the same request is answered by a real model."
@@ -85,9 +87,9 @@ class DemoExchange:
 def answer(call: Call) -> list[bytes]:
     """The pieces of the answer."""
     request = asked(call.body)
-    text, tool = _say(_objects(request.get("messages")), _objects(request.get("tools")))
-    used = (by_size(call.body), by_characters(text) + (8 if tool else 0))
-    make = _Anthropic(text, tool, used) if call.dialect == "anthropic" else _OpenAI(text, tool, used)
+    saying = _say(_objects(request.get("messages")), _objects(request.get("tools")))
+    used = (by_size(call.body), by_characters(saying.text) + (8 if saying.tool else 0))
+    make = _Anthropic(saying, used) if call.dialect == "anthropic" else _OpenAI(saying, used)
     return list(make.stream()) if call.stream else [encode(make.whole())]
 
 
@@ -95,19 +97,51 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def _say(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> tuple[str, str | None]:
-    """The text, and the tool to call if the user's newest words name one that is offered."""
+@dataclass(frozen=True)
+class _Saying:
+    """What is answered: words, or a wish to call a tool."""
+
+    text: str = ""
+    tool: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _say(messages: list[dict[str, Any]], tools: list[dict[str, Any]]) -> _Saying:
+    """The words, or the tool to call if the user's newest words name one that is offered."""
     last = messages[-1] if messages else {}
     results = _results(last)
     if results:
-        return f"[demo] The tool said: {' | '.join(results)}", None
+        return _Saying(f"[demo] The tool said: {' | '.join(results)}")
     said = _text(last.get("content"))
     for tool in tools:
-        function = tool.get("function")
-        name = (function if isinstance(function, dict) else tool).get("name")
+        told = tool.get("function")
+        told = told if isinstance(told, dict) else tool
+        name = told.get("name")
         if isinstance(name, str) and name and name in said:
-            return "", name
-    return f"[demo] {_GREETING} You said: {said[:500]}", None
+            schema = told.get("parameters", told.get("input_schema"))
+            return _Saying(tool=name, arguments=_arguments(schema, said.replace(name, "").strip() or said))
+    earlier = [_text(message.get("content")) for message in messages[:-1] if message.get("role") == "user"]
+    # so that a session shows itself without any key
+    remembered = f" Before that you said: {' | '.join(earlier)[-500:]}" if any(earlier) else ""
+    return _Saying(f"[demo] {_GREETING} You said: {said[:500]}{remembered}")
+
+
+def _arguments(schema: Any, said: str) -> dict[str, Any]:
+    """Something for each required argument: the user's words where text is wanted."""
+    known = schema if isinstance(schema, dict) else {}
+    properties, required = known.get("properties"), known.get("required")
+    if not isinstance(properties, dict) or not isinstance(required, list):
+        return {}
+    return {name: _argument(properties.get(name), said) for name in required if isinstance(name, str)}
+
+
+def _argument(schema: Any, said: str) -> Any:
+    told = schema if isinstance(schema, dict) else {}
+    choices = told.get("enum")
+    if isinstance(choices, list) and choices:
+        return choices[0]
+    kind = told.get("type")
+    return _SAMPLES.get(kind, said) if isinstance(kind, str) else said
 
 
 def _results(message: dict[str, Any]) -> list[str]:
@@ -134,11 +168,11 @@ def _words(text: str) -> list[str]:
 class _OpenAI:
     """The answer as chat completions."""
 
-    def __init__(self, text: str, tool: str | None, used: tuple[int, int]) -> None:
-        self._text, self._tool = text, tool
+    def __init__(self, saying: _Saying, used: tuple[int, int]) -> None:
+        self._text, self._tool, self._arguments = saying.text, saying.tool, saying.arguments
         self._head = {"id": f"chatcmpl-{new_id()}", "created": int(clock.now()), "model": MODEL}
         self._usage = {"prompt_tokens": used[0], "completion_tokens": used[1], "total_tokens": sum(used)}
-        self._finish = "tool_calls" if tool else "stop"
+        self._finish = "tool_calls" if saying.tool else "stop"
 
     def whole(self) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": self._text or None, "refusal": None}
@@ -158,7 +192,8 @@ class _OpenAI:
         yield encode_object(last) + OPENAI_DONE
 
     def _call(self) -> dict[str, Any]:
-        return {"id": f"call_{new_id()}", "type": "function", "function": {"name": self._tool, "arguments": "{}"}}
+        function = {"name": self._tool, "arguments": encode_text(self._arguments)}
+        return {"id": f"call_{new_id()}", "type": "function", "function": function}
 
     def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
@@ -168,16 +203,16 @@ class _OpenAI:
 class _Anthropic:
     """The answer as a message."""
 
-    def __init__(self, text: str, tool: str | None, used: tuple[int, int]) -> None:
-        self._text, self._tool = text, tool
+    def __init__(self, saying: _Saying, used: tuple[int, int]) -> None:
+        self._text, self._tool, self._arguments = saying.text, saying.tool, saying.arguments
         self._usage = {"input_tokens": used[0], "output_tokens": used[1]}
         self._head = {"id": f"msg_{new_id()}", "type": "message", "role": "assistant", "model": MODEL}
-        self._finish = "tool_use" if tool else "end_turn"
+        self._finish = "tool_use" if saying.tool else "end_turn"
 
     def whole(self) -> dict[str, Any]:
         content: list[dict[str, Any]] = [{"type": "text", "text": self._text}] if self._text else []
         if self._tool:
-            content.append(self._use())
+            content.append(self._use(self._arguments))
         end = {"stop_reason": self._finish, "stop_sequence": None, "usage": self._usage}
         return {**self._head, "content": content, **end}
 
@@ -190,17 +225,20 @@ class _Anthropic:
         }
         yield self._event("message_start", message={**self._head, **begun})
         yield self._event(
-            "content_block_start", index=0, content_block=self._use() if self._tool else {"type": "text", "text": ""}
+            "content_block_start", index=0, content_block=self._use({}) if self._tool else {"type": "text", "text": ""}
         )
         for word in _words(self._text):
             yield self._event("content_block_delta", index=0, delta={"type": "text_delta", "text": word})
+        if self._arguments:
+            delta = {"type": "input_json_delta", "partial_json": encode_text(self._arguments)}
+            yield self._event("content_block_delta", index=0, delta=delta)
         yield self._event("content_block_stop", index=0)
         stop = {"stop_reason": self._finish, "stop_sequence": None}
         yield self._event("message_delta", delta=stop, usage={"output_tokens": self._usage["output_tokens"]})
         yield self._event("message_stop")
 
-    def _use(self) -> dict[str, Any]:
-        return {"type": "tool_use", "id": f"toolu_{new_id()}", "name": self._tool, "input": {}}
+    def _use(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {"type": "tool_use", "id": f"toolu_{new_id()}", "name": self._tool, "input": arguments}
 
     def _event(self, kind: str, **members: Any) -> bytes:
         return encode_object({"type": kind, **members}, kind)

@@ -44,6 +44,37 @@ def test_it_says_what_the_tool_said() -> None:
     assert "42" in json.loads(said)["choices"][0]["message"]["content"]
 
 
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_it_gives_a_tool_what_its_schema_requires(dialect: str, stream: bool) -> None:
+    properties = {
+        "query": {"type": "string"},
+        "count": {"type": "integer"},
+        "unit": {"enum": ["c", "f"]},
+        "free": {},
+        "optional": {"type": "string"},
+    }
+    schema = {"type": "object", "properties": properties, "required": ["query", "count", "unit", "free"]}
+    offered = {"function": {"name": "look_up", "parameters": schema}}
+    tool = offered if dialect == "openai" else {"name": "look_up", "input_schema": schema}
+    out = b"".join(answer(call(dialect, "look_up toll roads", tools=[tool], stream=stream)))
+    told = json.dumps({"query": "toll roads", "count": 1, "unit": "c", "free": "toll roads"}, separators=(",", ":"))
+    # in OpenAI's dialect, and in every stream, arguments travel as text
+    as_text = dialect == "openai" or stream
+    assert (json.dumps(told) if as_text else told).encode() in out
+
+
+def test_it_repeats_what_was_said_before() -> None:
+    messages = [
+        {"role": "user", "content": "my name is Ada"},
+        {"role": "assistant", "content": "hello"},
+        {"role": "user", "content": "what is my name?"},
+    ]
+    body = json.dumps({"messages": messages}).encode()
+    (said,) = answer(Call(request_id="r", dialect="openai", model="demo", body=body))
+    assert "Before that you said: my name is Ada" in json.loads(said)["choices"][0]["message"]["content"]
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -51,6 +82,7 @@ def test_it_says_what_the_tool_said() -> None:
         b'{"messages": 5, "tools": 5}',
         b'{"tools": [{"function": 3}], "messages": [{"content": {"a": 1}}]}',
         b'{"messages": [1, {"role": "user", "content": [1]}], "tools": [1]}',
+        b'{"messages": [{"role": "assistant"}, {"role": "user", "content": null}]}',
     ],
 )
 def test_odd_requests_do_not_break_it(body: bytes) -> None:

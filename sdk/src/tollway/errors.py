@@ -33,7 +33,7 @@ class ServerUnreachableError(TollwayError):
     """The server gave no answer, or its answer broke off."""
 
 
-class AgentValidationError(TollwayError):
+class AgentValidationError(TollwayError, ValueError):
     """The agent cannot be published: wrong type, missing method, or wrong signature."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+from xml.etree import ElementTree
 
 import httpx2
 import pytest
@@ -106,6 +107,21 @@ async def test_a_whole_answer_is_the_seeds_mixed_xml_escaped():
     assert choice["finish_reason"] == "stop"
     assert choice["message"]["content"] == '你好！1 < 2 & "x"'
     assert body["object"] == "chat.completion"
+
+
+async def test_whatever_an_agent_says_a_whole_answer_can_be_read():
+    class Odd(BaseAgent):
+        async def run(self, request: OpenAIRequest):
+            await self.stream.send("code", "\x1b[31mred\x1b[0m\r\n\x00<&>")
+            await self.stream.send('o"dd\x00', "\ud800 half a character")
+
+    response = await post(publish_agent_api(Odd(), "run"), stream=False)
+    xml = response.json()["choices"][0]["delta"]["content"]
+    contents = ElementTree.fromstring(f"<answer>{xml}</answer>")
+    assert [(content.get("type"), content.text) for content in contents] == [
+        ("code", "\ufffd[31mred\ufffd[0m\r\n\ufffd<&>"),
+        ('o"dd\ufffd', "\ufffd half a character"),
+    ]
 
 
 async def test_strict_answers_are_openais():
@@ -302,10 +318,15 @@ class Wrong(BaseAgent):
     async def generator(self, request: OpenAIRequest):
         yield 1
 
+    async def keyword(self, *, request: OpenAIRequest): ...
 
-@pytest.mark.parametrize(
-    "method", ["missing", "attribute", "plain", "nothing", "two", "unannotated", "other", "generator"]
-)
+    async def several(self, *request: OpenAIRequest): ...
+
+
+WRONG = ["missing", "attribute", "plain", "nothing", "two", "unannotated", "other", "generator", "keyword", "several"]
+
+
+@pytest.mark.parametrize("method", [*WRONG, None])
 def test_wrong_methods_are_refused_when_publishing(method):
     with pytest.raises(AgentValidationError):
         publish_agent_api(Wrong(), method)

@@ -115,6 +115,38 @@ async def test_a_failure_is_an_answer_too(made, reason):
     assert reason in result.content
 
 
+async def test_a_tools_own_timeout_is_told_as_its_own():
+    def ask_a_host():
+        raise TimeoutError("the host is silent")
+
+    (result,) = await executor(ask_a_host).execute([call("ask_a_host")])
+    assert result.content == "Error: TimeoutError: the host is silent"
+
+
+async def test_misfits_are_told_in_few_words():
+    (result,) = await executor(weather).execute([call("weather", '{"place": 1}')])
+    assert result.content.startswith("Error: the arguments do not fit: place: ")
+    assert "pydantic" not in result.content
+
+
+async def test_a_method_is_a_tool_of_its_object():
+    class Shelf:
+        def __init__(self, book):
+            self.book = book
+
+        @tool(idempotent=True)
+        def find(self, title: str) -> str:
+            """Finds a book."""
+            return f"{title}: {self.book}"
+
+    found = Shelf("red").find
+    assert (found.name, found.description, found.idempotent) == ("find", "Finds a book.", True)
+    assert list(found.input_schema["properties"]) == ["title"]
+    assert found("a") == "a: red"
+    (result,) = await executor(Shelf("blue").find).execute([call("find", '{"title": "b"}')])
+    assert result.content == "b: blue"
+
+
 async def test_a_tool_that_takes_too_long_is_given_up():
     (result,) = await executor(slow, timeout_seconds=0.01).execute([call("slow-one")])
     assert result.content == "Error: slow-one took longer than 0.01 s"
@@ -137,6 +169,21 @@ async def test_blocking_functions_do_not_block_the_loop():
 
     await executor(where).execute(call("where"))
     assert names != [threading.main_thread().name]
+
+
+async def test_a_plain_generator_streams_as_well():
+    @tool
+    def count(to: int):
+        """Counts."""
+        for number in range(to):
+            yield f"{number} "
+
+    running, heard = executor(count), []
+    (result,) = await running.execute([call("count", '{"to": 3}')])
+    assert result.content == "0 1 2 "
+    assert await running.execute_tool("count", {"to": 2}, on_chunk=heard.append) == "0 1 "
+    assert heard == ["0 ", "1 "]
+    assert running.get_tools()[0].supports_streaming
 
 
 async def test_a_streaming_tool_is_joined():

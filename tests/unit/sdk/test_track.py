@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import time
+import uuid
 from types import SimpleNamespace
 
 import anthropic.types
@@ -271,6 +272,50 @@ def anthropic_events():
     return [start, delta, anthropic.types.RawMessageStopEvent(type="message_stop")]
 
 
+def test_methods_of_every_kind_are_booked_with_their_labels():
+    class Analyst:
+        @track_ai_usage("method")
+        def of_object(self, session_id="by default"):
+            return openai_answer()
+
+        @track_ai_usage("class")
+        @classmethod
+        def of_class(cls, session_id):
+            return openai_answer()
+
+        @track_ai_usage("static")
+        @staticmethod
+        def of_nobody(session_id):
+            return openai_answer()
+
+        @staticmethod
+        @track_ai_usage("inside")
+        async def coroutine(session_id):
+            return openai_answer()
+
+    session = uuid.uuid4()
+    Analyst().of_object()
+    Analyst.of_class(session)
+    Analyst().of_nobody(session)
+    asyncio.run(Analyst().coroutine(session_id=session))
+    told = [(record["function"], record["session_id"]) for record in booked()]
+    assert told == [("method", "by default"), *((name, str(session)) for name in ("class", "static", "inside"))]
+
+
+def test_cache_writes_and_thinking_are_counted_in_both_providers_words():
+    details = {"cached_tokens": 400, "cache_write_tokens": 100}
+    track_ai_usage("openai")(lambda: openai_answer(prompt_tokens_details=details))()
+    told = {"input_tokens": 10, "output_tokens": 20, "output_tokens_details": {"thinking_tokens": 15}}
+    track_ai_usage("anthropic")(lambda: {"model": "claude-haiku-4-5", "usage": told})()
+    of_openai, of_anthropic = booked()
+    assert (of_openai["input_tokens"], of_openai["cache_read_tokens"], of_openai["cache_write_tokens"]) == (
+        2000,
+        400,
+        100,
+    )
+    assert (of_anthropic["output_tokens"], of_anthropic["reasoning_tokens"]) == (20, 15)
+
+
 def test_an_anthropic_stream_counts_cached_input_once():
     @track_ai_usage("f")
     def stream():
@@ -286,9 +331,11 @@ def test_an_anthropic_stream_counts_cached_input_once():
 
 
 class FakeHelper:
-    current_message_snapshot = SimpleNamespace(
-        usage=SimpleNamespace(input_tokens=3, output_tokens=4), model="claude-haiku-4-5"
-    )
+    def __init__(self):
+        self._iterator = iter(anthropic_events())
+
+    def __iter__(self):
+        return self._iterator
 
 
 class MessageStreamManager:
@@ -301,10 +348,26 @@ class MessageStreamManager:
         return None
 
 
-def test_a_streaming_helper_is_booked_from_its_snapshot():
+def test_a_streaming_helper_is_booked_from_its_events():
     with track_ai_usage("f")(MessageStreamManager)() as stream:
         assert isinstance(stream, FakeHelper)
-    assert (the_record()["input_tokens"], the_record()["output_tokens"]) == (3, 4)
+        assert len(list(stream)) == 3
+    record = the_record()
+    assert (record["input_tokens"], record["output_tokens"], record["status"]) == (42, 7, "ok")
+    assert record["ttft_ms"] >= 0
+
+
+def test_a_streaming_helper_left_early_is_aborted():
+    with track_ai_usage("f")(MessageStreamManager)() as stream:
+        next(iter(stream))
+    assert (the_record()["input_tokens"], the_record()["status"]) == (42, "aborted")
+
+
+def test_a_streaming_helper_of_another_make_is_left_as_it_is(monkeypatch):
+    monkeypatch.setattr(FakeHelper, "__init__", lambda self: None)
+    with track_ai_usage("f")(MessageStreamManager)() as stream:
+        assert isinstance(stream, FakeHelper)
+    assert the_record()["usage_source"] == "none"
 
 
 def test_a_helper_that_was_never_entered_is_no_call():

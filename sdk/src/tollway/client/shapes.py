@@ -32,8 +32,8 @@ class TodayFigures(Shape):
     calls: int = 0
     tokens: int = 0
     cost: float = 0.0
-    by_model: dict[str, Any] = {}
-    by_function: dict[str, Any] = {}
+    by_model: dict[str, GroupFigures] = {}
+    by_function: dict[str, GroupFigures] = {}
 
 
 class CurrentStats(Shape):
@@ -49,7 +49,9 @@ class Summary(Shape):
     total_calls: int = 0
     total_tokens: int = 0
     total_cost: float = 0.0
+    success_rate: float | None = None
     by_model: dict[str, GroupFigures] = {}
+    by_function: dict[str, GroupFigures] = {}
 
 
 class SessionStats(Shape):

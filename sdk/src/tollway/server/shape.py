@@ -2,6 +2,7 @@
 
 import abc
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterable
@@ -10,6 +11,8 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 TEXT_TYPES = ("text", "code")
+# what XML 1.0 cannot hold, not even escaped; terminal colours in a piece of code are enough
+NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,7 @@ class SeedShape(Shape):
         by_type: dict[str, list[str]] = {}
         for each in said:
             by_type.setdefault(each.content_type, []).append(each.content)
-        xml = "".join(
-            f"<content type={quoteattr(kind)}>{escape(''.join(parts))}</content>" for kind, parts in by_type.items()
-        )
+        xml = "".join(_xml(kind, "".join(parts)) for kind, parts in by_type.items())
         choice = _seed_choice(xml, "mixed-xml", end.reason)
         # not in the seed: where OpenAI's clients look for the text
         choice["message"] = {"role": "assistant", "content": "".join(by_type.get("text", []))}
@@ -150,7 +151,18 @@ class StrictShape(Shape):
 
 def sse(data: dict[str, Any]) -> bytes:
     """One server-sent event."""
-    return b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n\n"
+    return b"data: " + encode(data) + b"\n\n"
+
+
+def encode(data: dict[str, Any]) -> bytes:
+    """JSON as it goes over the wire; half a character (a lone surrogate) becomes `?`."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _xml(kind: str, content: str) -> str:
+    # a bare carriage return would be read back as a line feed
+    kind, content = (NOT_XML.sub("\ufffd", text) for text in (kind, content))
+    return f"<content type={quoteattr(kind)}>{escape(content, {chr(13): '&#13;'})}</content>"
 
 
 def _seed_choice(content: str, content_type: str, reason: str | None) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from tollway.server.shape import Content, End, SeedShape, Shape, StrictShape
+from tollway.server.shape import Content, End, SeedShape, Shape, StrictShape, encode
 
 MOST_UNREAD = 1024
 PING_SECONDS = 15.0
@@ -63,12 +63,12 @@ class DataStreamer:
         """The answer as server-sent events."""
         return _Listened(self)
 
-    async def start_non_streaming_openai(self) -> JSONResponse:
+    async def start_non_streaming_openai(self) -> Response:
         """The answer as one JSON body, once the agent has stopped."""
         async with aclosing(self._contents()) as contents:
             said = [each async for each in contents if each is not None]
         status, body = self._shape.whole(said, self._end or End("timeout"))
-        return JSONResponse(body, status_code=status)
+        return Response(encode(body), status, media_type="application/json")
 
     def close(self) -> None:
         """Nobody listens any more."""

@@ -7,6 +7,8 @@ from tollway.agent import BaseAgent
 from tollway.errors import AgentValidationError
 from tollway.server.request import OpenAIRequest
 
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
 
 def validate_agent(agent: Any, method: str) -> type[OpenAIRequest]:
     """The request type of the method, or an AgentValidationError that says what is wrong."""
@@ -14,6 +16,8 @@ def validate_agent(agent: Any, method: str) -> type[OpenAIRequest]:
         _refuse(f"publish an instance: {agent.__name__}(…), not the class itself")
     if not isinstance(agent, BaseAgent):
         _refuse(f"an agent must be a tollway.agent.BaseAgent, not a {type(agent).__name__}")
+    if not isinstance(method, str):
+        _refuse(f"name the method to publish: 'run', not {method!r}")
     name = type(agent).__name__
     found = getattr(agent, method, None)
     if found is None:
@@ -25,6 +29,8 @@ def validate_agent(agent: Any, method: str) -> type[OpenAIRequest]:
     parameters = list(inspect.signature(found).parameters.values())
     if len(parameters) != 1:
         _refuse(f"{name}.{method} must take exactly one parameter, the request; it takes {len(parameters)}")
+    if parameters[0].kind not in POSITIONAL:
+        _refuse(f"{name}.{method} must take the request as an ordinary parameter, not as `{parameters[0]}`")
     return _request_type(found, parameters[0], f"{name}.{method}")
 
 

@@ -25,7 +25,7 @@ class Tool:
         self.name: str = name or str(getattr(function, "__name__", ""))
         self.description = description or inspect.getdoc(function) or ""
         self.idempotent = idempotent
-        self.supports_streaming = inspect.isasyncgenfunction(function)
+        self.supports_streaming = inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function)
         if not self.name.isidentifier() and not self.name.replace("-", "_").isidentifier():
             msg = f"a tool needs a name of letters, digits, _ and -: {self.name!r}"
             raise ToolError(msg)
@@ -49,10 +49,17 @@ class Tool:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
+    def __get__(self, instance: object, owner: type | None = None) -> "Tool":
+        """The tool of one object, when a method was made one."""
+        if instance is None:
+            return self
+        bound = self.function.__get__(instance, owner)
+        return Tool(bound, name=self.name, description=self.description, idempotent=self.idempotent)
+
     async def run(self, arguments: str | dict[str, Any]) -> Any:
         """Validates the arguments, then runs the function; a blocking one runs in a thread.
 
-        A tool that streams gives back its asynchronous generator.
+        A tool that streams gives back its generator, which nothing has run of yet.
         """
         read = self._arguments
         given = read.model_validate_json(arguments) if isinstance(arguments, str) else read.model_validate(arguments)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tollway.tools.call import ToolCall, ToolResult, as_text
+from tollway.tools.call import ToolCall, ToolResult
 from tollway.tools.handlers import McpToolExecute, ToolInfo
 from tollway.tools.registry import ToolRegistry
 
@@ -62,25 +62,21 @@ class ToolExecutor(McpToolExecute):
             known = ", ".join(each.name for each in self.get_tools())
             return _failed(call, f"there is no tool named {call.name!r}; there are: {known}")
         try:
-            async with asyncio.timeout(self.timeout_seconds):
-                value = await self._value(call)
+            arguments = json.loads(call.arguments)
+        except ValueError as error:
+            return _failed(call, f"the arguments do not fit: they are not JSON: {error}")
+        deadline = asyncio.timeout(self.timeout_seconds)
+        try:
+            async with deadline:
+                text = await self.execute_tool(call.name, arguments)
         except ValidationError as error:
-            return _failed(call, f"the arguments do not fit: {error}")
-        except TimeoutError:
-            return _failed(call, f"{call.name} took longer than {self.timeout_seconds:g} s")
+            return _failed(call, f"the arguments do not fit: {_misfits(error)}")
         except Exception as error:  # whatever a tool raises is told to the model
+            if deadline.expired():
+                return _failed(call, f"{call.name} took longer than {self.timeout_seconds:g} s")
             log.warning("tool %s failed", call.name, exc_info=True)
             return _failed(call, f"{type(error).__name__}: {error}")
-        return ToolResult(call.id, call.name, as_text(value))
-
-    async def _value(self, call: ToolCall) -> Any:
-        wanted = self.registry.get(call.name)
-        if wanted is None:
-            return await self.execute_tool(call.name, json.loads(call.arguments))
-        value = await wanted.run(call.arguments)
-        if wanted.supports_streaming:
-            return "".join([as_text(piece) async for piece in value])
-        return value
+        return ToolResult(call.id, call.name, text)
 
 
 def _calls(told: Any) -> list[ToolCall]:
@@ -89,6 +85,11 @@ def _calls(told: Any) -> list[ToolCall]:
         told = inside
     one = isinstance(told, ToolCall | Mapping) or not isinstance(told, Iterable)
     return [ToolCall.read(call) for call in ([told] if one else told)]
+
+
+def _misfits(error: ValidationError) -> str:
+    told = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(": ".join([*(str(part) for part in each["loc"][:1]), each["msg"]]) for each in told)
 
 
 def _failed(call: ToolCall, reason: str) -> ToolResult:

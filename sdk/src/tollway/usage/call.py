@@ -4,10 +4,14 @@ import asyncio
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from tollway.usage.book import get_usage_monitor
+from tollway.usage.labels import labelled
+from tollway.usage.nesting import Inside
 from tollway.usage.record import Labels, Status, Usage
 from tollway.usage.tokens import Meter
 
@@ -26,16 +30,27 @@ class Tracking:
 
 
 class TrackedCall:
-    """Measures one call and books it exactly once."""
+    """Measures one call and books it exactly once.
+
+    A call made inside another tracked one has its labels, unless it has its own, and is booked instead of it:
+    the outer one is booked only for what the inner ones have not read or met.
+    """
 
     def __init__(self, tracking: Tracking, labels: Labels) -> None:
         self._tracking = tracking
         self._labels = labels
-        self._meter = Meter()
+        self._inside = Inside()
+        self._meter = Meter(self._inside.claim)
         self._timestamp = time.time()
         self._started = time.perf_counter()
         self._first_item: float | None = None
         self._booked = threading.Lock()
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Surrounds the tracked code, so that calls inside know of this one."""
+        with self._inside.entered(), labelled(self._labels):
+            yield
 
     def observe(self, item: object) -> None:
         """Reads usage from an answer or a stream event."""
@@ -54,12 +69,22 @@ class TrackedCall:
         """Books the call; whatever comes after the first time is ignored."""
         if not self._booked.acquire(blocking=False):
             return
+        if self._inside.outer is not None:
+            self._inside.outer.error = error
+        if self._is_booked_inside(error):
+            return
         usage: Usage | None = None
         try:
             usage = self._usage(error, left=left)
             get_usage_monitor().record(usage)
         except Exception:  # bookkeeping must never break the caller's call
             log.exception("a call of %r could not be recorded: %r", self._tracking.function, usage)
+
+    def _is_booked_inside(self, error: BaseException | None) -> bool:
+        met, self._inside.error = self._inside.error, None
+        if not self._inside.has_calls or self._meter.tokens.total is not None:
+            return False
+        return error is None or error is met or isinstance(error, LEAVING)
 
     def _usage(self, error: BaseException | None, *, left: bool) -> Usage:
         status = self._status(error, left=left)

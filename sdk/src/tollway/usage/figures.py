@@ -63,13 +63,11 @@ class Sum:
 
     def as_group(self) -> dict[str, Any]:
         """The seed's figures of one model or function."""
-        return {
-            "calls": self.calls,
-            "total_tokens": self.tokens,
-            "cost": self.cost,
-            "success_rate": self.success_rate,
-            "unpriced_calls": self.unpriced,
-        }
+        return {"calls": self.calls, "total_tokens": self.tokens, "cost": self.cost}
+
+    def as_row(self) -> dict[str, Any]:
+        """The seed's figures of one user, session or day."""
+        return {"calls": self.calls, "tokens": self.tokens, "cost": self.cost}
 
 
 def group(records: Iterable[Record], key: Callable[[Record], Hashable]) -> dict[Any, Sum]:
@@ -101,6 +99,7 @@ def summarise(records: list[Record], period: str, date: str) -> Figures:
         output_tokens=whole.output_tokens,
         success_rate=whole.success_rate,
         unpriced_calls=whole.unpriced,
+        currency="CNY",
         by_model=_groups(records, "model"),
         by_function=_groups(records, "function"),
     )

@@ -1,11 +1,13 @@
 """Whom the calls in a block of code are made for, carried by context instead of arguments."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
+from typing import TypeVar
 
 from tollway.usage.record import Labels
 
+T = TypeVar("T")
 NOBODY = Labels()
 _labels: ContextVar[Labels] = ContextVar("tollway_usage_labels", default=NOBODY)
 
@@ -22,8 +24,22 @@ def usage_labels(
     """Labels every call recorded inside the block; inner blocks add to and override outer ones."""
     outer = _labels.get()
     labels = Labels(user_id or outer.user_id, anchor_id or outer.anchor_id, session_id or outer.session_id)
-    token = _labels.set(labels)
-    try:
+    with within(_labels, labels):
         yield labels
+
+
+def labelled(labels: Labels) -> AbstractContextManager[None]:
+    """Exactly these labels for a block of code."""
+    return within(_labels, labels)
+
+
+@contextmanager
+def within(variable: ContextVar[T], value: T) -> Iterator[None]:
+    """Sets a context variable for a block of code."""
+    token = variable.set(value)
+    try:
+        yield
     finally:
-        _labels.reset(token)
+        # a generator that is closed by the garbage collector ends in another context than it began in
+        with suppress(ValueError):
+            variable.reset(token)

@@ -32,15 +32,11 @@ class LocalUsageMonitor(UsageMonitor):
         whole = summarise(today, "daily", _now().date().isoformat())
         return Figures(
             current_hour=Figures(
-                calls=current.calls,
-                tokens=current.tokens,
-                cost=current.cost,
+                current.as_row(),
                 success_rate=current.success_rate,
             ),
             today=Figures(
-                calls=whole.total_calls,
-                tokens=whole.total_tokens,
-                cost=whole.total_cost,
+                total(today).as_row(),
                 by_model=whole.by_model,
                 by_function=whole.by_function,
             ),
@@ -48,20 +44,14 @@ class LocalUsageMonitor(UsageMonitor):
 
     def get_session_stats(self, session_id: str) -> Figures:
         whole = total(record for record in self.journal.everything() if record.get("session_id") == session_id)
-        return Figures(
-            calls=whole.calls,
-            tokens=whole.tokens,
-            cost=whole.cost,
-            success_rate=whole.success_rate,
-            unpriced_calls=whole.unpriced,
-        )
+        return Figures(whole.as_row())
 
     def get_hourly_summary(self, hours_ago: int = 0) -> Figures:
         start = _hour(hours_ago)
         end = start + timedelta(hours=1)
         records = [record for record in self.journal.day(start.date()) if _within(record, start, end)]
         figures = summarise(records, "hourly", start.date().isoformat())
-        return Figures(figures, hour=start.strftime("%H:00"))
+        return Figures(figures, hour=start.strftime("%Y-%m-%d %H:00"))
 
     def get_daily_summary(self, days_ago: int = 0) -> Figures:
         day = _now().date() - timedelta(days=days_ago)
@@ -72,22 +62,18 @@ class LocalUsageMonitor(UsageMonitor):
         first = first.replace(year=year or first.year, month=month or first.month)
         days = calendar.monthrange(first.year, first.month)[1]
         records = self._span(first, first.replace(day=days))
-        return summarise(list(records), "monthly", first.strftime("%Y-%m"))
+        figures = summarise(list(records), "monthly", first.strftime("%Y-%m"))
+        return Figures(figures, year=first.year, month=first.month)
 
     def get_top_users(self, limit: int = 10, days: int = 7) -> list[dict[str, Any]]:
         users = group(
             (record for record in self._last(days) if record.get("user_id")), lambda record: record["user_id"]
         )
         dearest = sorted(users.items(), key=lambda item: (-item[1].nano, -item[1].calls, item[0]))
-        return [
-            {"user_id": user, "calls": spent.calls, "tokens": spent.tokens, "cost": spent.cost}
-            for user, spent in dearest[:limit]
-        ]
+        return [{"user_id": user, **spent.as_row()} for user, spent in dearest[:limit]]
 
     def get_cost_trend(self, days: int = 30) -> list[dict[str, Any]]:
-        today = _now().date()
-        span = [today - timedelta(days=back) for back in reversed(range(days))]
-        return [{"date": day.isoformat(), "cost": total(self.journal.day(day)).cost} for day in span]
+        return [{"date": row["date"], "cost": row["cost"]} for row in self._days(days)]
 
     def export_report(self, output_path: str | Path | None = None, days: int = 7) -> Path:
         path = Path(output_path) if output_path is not None else self._report_path()
@@ -98,13 +84,17 @@ class LocalUsageMonitor(UsageMonitor):
             "period_days": days,
             "from": (today - timedelta(days=days - 1)).isoformat(),
             "to": today.isoformat(),
-            "currency": "CNY",
             **{name: value for name, value in figures.items() if name not in ("period", "date")},
             "top_users": self.get_top_users(limit=100, days=days),
-            "cost_trend": self.get_cost_trend(days),
+            "daily": self._days(days),
         }
         write_whole(path, json.dumps(report, ensure_ascii=False, indent=2).encode())
         return path
+
+    def _days(self, days: int) -> list[dict[str, Any]]:
+        today = _now().date()
+        span = [today - timedelta(days=back) for back in reversed(range(days))]
+        return [{"date": day.isoformat(), **total(self.journal.day(day)).as_row()} for day in span]
 
     def _last(self, days: int) -> Iterator[Record]:
         today = _now().date()

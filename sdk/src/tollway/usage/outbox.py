@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tollway.errors import RefusedError, TollwayError
-from tollway.usage.journal import append_line, encode
+from tollway.usage.journal import LineFile, encode
 from tollway.usage.segment import Segment, adopt_orphans, open_segment
 
 log = logging.getLogger("tollway.usage")
@@ -216,7 +216,7 @@ class Outbox:
 
     def _set_aside(self, record: Record, refusal: RefusedError) -> None:
         path = self.directory / "refused.jsonl"
-        append_line(path, encode({**record, "refused": str(refusal)}))
+        LineFile(path).append(encode({**record, "refused": str(refusal)}))
         log.error("the server refused a usage record (%s); it is kept in %s: %s", refusal, path, json.dumps(record))
 
 

@@ -1,12 +1,15 @@
 """Stand-ins for what tracked functions return in pieces; they book the call when the original ends."""
 
 import contextlib
-from collections.abc import Generator
+import logging
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from types import TracebackType
 from typing import Any
 
 from tollway.usage.call import TrackedCall
 from tollway.usage.tokens import field
+
+log = logging.getLogger("tollway.usage")
 
 
 class TrackedGenerator(Generator[Any, Any, Any]):
@@ -17,12 +20,14 @@ class TrackedGenerator(Generator[Any, Any, Any]):
         self._call = call
 
     def send(self, value: Any) -> Any:
-        item = self._source.send(value)
+        with self._call.running():
+            item = self._source.send(value)
         self._call.observe_event(item)
         return item
 
     def throw(self, *raised: Any) -> Any:
-        item = self._source.throw(*raised)
+        with self._call.running():
+            item = self._source.throw(*raised)
         self._call.observe_event(item)
         return item
 
@@ -65,7 +70,8 @@ class TrackedStream(_StandIn):
 
     def __next__(self) -> Any:
         try:
-            item = next(self._original)
+            with self._call.running():
+                item = next(self._original)
         except StopIteration:
             self._end()
             raise
@@ -98,7 +104,8 @@ class TrackedAsyncStream(_StandIn):
 
     async def __anext__(self) -> Any:
         try:
-            item = await anext(self._original)
+            with self._call.running():
+                item = await anext(self._original)
         except StopAsyncIteration:
             self._end()
             raise
@@ -128,49 +135,74 @@ class TrackedAsyncStream(_StandIn):
 
 
 class TrackedManager(_StandIn):
-    """The context managers of the SDKs' streaming helpers, whose usage is read from their final snapshot."""
+    """The context managers of the SDKs' streaming helpers."""
 
-    _inner: Any = None
+    _entered = False
 
     def __del__(self) -> None:
         # one that was never entered has asked nobody
-        if self._inner is not None:
-            self._book(GeneratorExit())
+        if self._entered:
+            self._call.finish(left=True)
 
     def __enter__(self) -> Any:
         try:
-            self._inner = self._original.__enter__()
+            helper = self._original.__enter__()
         except BaseException as error:
             self._call.finish(error)
             raise
-        return self._inner
+        return self._watched(helper, _observed)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Any:
-        self._book(error)
+        self._call.finish(error, left=True)
         return self._original.__exit__(kind, error, trace)
 
     async def __aenter__(self) -> Any:
         try:
-            self._inner = await self._original.__aenter__()
+            helper = await self._original.__aenter__()
         except BaseException as error:
             self._call.finish(error)
             raise
-        return self._inner
+        return self._watched(helper, _observed_async)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Any:
-        self._book(error)
+        self._call.finish(error, left=True)
         return await self._original.__aexit__(kind, error, trace)
 
-    def _book(self, error: BaseException | None) -> None:
-        # Anthropic's and OpenAI's helpers assert inside these properties when nothing has come yet
-        for name in ("current_message_snapshot", "current_completion_snapshot"):
-            with contextlib.suppress(Exception):
-                self._call.observe(getattr(self._inner, name))
-        self._call.finish(error)
+    def _watched(self, helper: Any, observed: Callable[[Any, TrackedCall], Any]) -> Any:
+        self._entered = True
+        # what all of a helper's ways to be read go through, in both official SDKs
+        events = getattr(helper, "_iterator", None)
+        if events is None:
+            log.debug("the usage of a %s cannot be read", type(helper).__name__)
+        else:
+            vars(helper)["_iterator"] = observed(events, self._call)
+        return helper
+
+
+def _observed(events: Iterator[Any], call: TrackedCall) -> Iterator[Any]:
+    try:
+        for event in events:
+            call.observe_event(event)
+            yield event
+    except Exception as error:
+        call.finish(error)
+        raise
+    call.finish()
+
+
+async def _observed_async(events: AsyncIterator[Any], call: TrackedCall) -> AsyncIterator[Any]:
+    try:
+        async for event in events:
+            call.observe_event(event)
+            yield event
+    except Exception as error:
+        call.finish(error)
+        raise
+    call.finish()
 
 
 def is_whole(result: Any) -> bool:

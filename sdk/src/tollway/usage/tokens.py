@@ -1,8 +1,10 @@
 """How many tokens a call used, read from answers and stream events of the usual SDKs or their JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+ENDS = ("message_stop", "response.completed", "response.incomplete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +43,30 @@ def field(thing: object, *names: str) -> Any:
 
 
 class Meter:
-    """Collects what one call's answer, or the events of its stream, tell about usage."""
+    """Collects what one call's answer, or the events of its stream, tell about usage.
 
-    def __init__(self) -> None:
+    `claim` may say no to the usage of an answer.
+    """
+
+    def __init__(self, claim: Callable[[object, object], bool] = lambda _answer, _usage: True) -> None:
         self.model: str | None = None
         self.finished = False
+        self._claim = claim
         self._known: dict[str, int] = {}
         self._cache_is_extra = False
 
     def observe(self, item: object) -> None:
         """Takes a whole answer or one stream event; later figures replace earlier ones."""
-        for part in (item, field(item, "message"), field(item, "response")):
+        for part in (item, field(item, "message"), field(item, "response"), field(item, "chunk")):
             if part is None or isinstance(part, str | bytes):
                 continue
             model = field(part, "model")
             if isinstance(model, str) and model:
                 self.model = model
             usage = field(part, "usage")
-            if usage is not None:
+            if usage is not None and self._claim(part, usage):
                 self._read(usage)
-        self.finished = self.finished or _ends(item)
+            self.finished = self.finished or _ends(part)
 
     @property
     def tokens(self) -> Tokens:
@@ -77,15 +83,16 @@ class Meter:
         answer = field(usage, "completion_tokens_details", "output_tokens_details")
         extra_read = count(field(usage, "cache_read_input_tokens"))
         extra_write = count(field(usage, "cache_creation_input_tokens"))
+        inner_read, inner_write = count(field(prompt, "cached_tokens")), count(field(prompt, "cache_write_tokens"))
         # Anthropic counts cached input beside input_tokens, everybody else inside
         if extra_read is not None or extra_write is not None:
             self._cache_is_extra = True
         found = {
             "input": count(field(usage, "prompt_tokens", "input_tokens")),
             "output": count(field(usage, "completion_tokens", "output_tokens")),
-            "cache_read": extra_read if extra_read is not None else count(field(prompt, "cached_tokens")),
-            "cache_write": extra_write,
-            "reasoning": count(field(answer, "reasoning_tokens")),
+            "cache_read": inner_read if extra_read is None else extra_read,
+            "cache_write": inner_write if extra_write is None else extra_write,
+            "reasoning": count(field(answer, "reasoning_tokens", "thinking_tokens")),
         }
         self._known.update({name: value for name, value in found.items() if value is not None})
         # embeddings tell a prompt and a total, and have no output at all
@@ -98,7 +105,7 @@ class Meter:
 
 
 def _ends(item: object) -> bool:
-    if field(item, "type") in ("message_stop", "response.completed") or isinstance(field(item, "finish_reason"), str):
+    if field(item, "type") in ENDS or isinstance(field(item, "finish_reason"), str):
         return True
     choices = field(item, "choices")
     return isinstance(choices, list | tuple) and any(field(choice, "finish_reason") for choice in choices)

@@ -5,6 +5,7 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
 from tollway.usage.call import TrackedCall, Tracking
 from tollway.usage.labels import current_labels
@@ -36,6 +37,8 @@ def track_ai_usage(
     fixed = {"user_id": user_id, "anchor_id": anchor_id, "session_id": session_id}
 
     def decorate(target: F) -> F:
+        if isinstance(target, staticmethod | classmethod):
+            return cast("F", type(target)(decorate(target.__func__)))
         find = _label_finder(target, fixed)
 
         def begin(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> TrackedCall:
@@ -56,7 +59,8 @@ def _wrap_function(target: Callable[..., Any], begin: Begin) -> Callable[..., An
     def tracked(*args: Any, **kwargs: Any) -> Any:
         call = begin(args, kwargs)
         try:
-            result = target(*args, **kwargs)
+            with call.running():
+                result = target(*args, **kwargs)
         except BaseException as error:
             call.finish(error)
             raise
@@ -76,7 +80,8 @@ def _wrap_coroutine(target: Callable[..., Any], begin: Begin) -> Callable[..., A
 
 async def _finish_later(pending: Awaitable[Any], call: TrackedCall) -> Any:
     try:
-        result = await pending
+        with call.running():
+            result = await pending
     except BaseException as error:
         call.finish(error)
         raise
@@ -104,7 +109,7 @@ def _wrap_async_generator(target: Callable[..., Any], begin: Begin) -> Callable[
         try:
             async with contextlib.aclosing(target(*args, **kwargs)) as source:
                 sent = None
-                while (item := await _sent(source, sent)) is not _END:
+                while (item := await _sent(source, sent, call)) is not _END:
                     call.observe_event(item)
                     sent = yield item
         except BaseException as error:
@@ -118,9 +123,10 @@ def _wrap_async_generator(target: Callable[..., Any], begin: Begin) -> Callable[
 _END = object()
 
 
-async def _sent(source: AsyncGenerator[Any, Any], value: Any) -> Any:
+async def _sent(source: AsyncGenerator[Any, Any], value: Any, call: TrackedCall) -> Any:
     try:
-        return await source.asend(value)
+        with call.running():
+            return await source.asend(value)
     except StopAsyncIteration:
         return _END
 
@@ -135,7 +141,7 @@ _WRAPPERS: tuple[tuple[Callable[[Any], bool], Callable[[Callable[..., Any], Begi
 def _label_finder(
     target: Callable[..., Any], fixed: Mapping[str, str | None]
 ) -> Callable[[tuple[Any, ...], Mapping[str, Any]], Labels]:
-    places = _argument_places(target)
+    places, defaults = _label_parameters(target)
 
     def find(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Labels:
         around = current_labels()
@@ -145,20 +151,24 @@ def _label_finder(
             place = places.get(name)
             if value is None and place is not None and place < len(args):
                 value = args[place]
-            found[name] = label(value) if isinstance(value, str | int) else getattr(around, name)
+            if value is None:
+                value = defaults.get(name)
+            found[name] = label(value) if isinstance(value, str | int | UUID) else getattr(around, name)
         return Labels(**found)
 
     return find
 
 
-def _argument_places(target: Callable[..., Any]) -> dict[str, int]:
+def _label_parameters(target: Callable[..., Any]) -> tuple[dict[str, int], dict[str, Any]]:
+    """Where the labels stand among the positional arguments, and their defaults."""
     try:
-        parameters = inspect.signature(target).parameters.values()
+        parameters = inspect.signature(target).parameters
     except (TypeError, ValueError):  # some built-in callables have no signature
-        return {}
+        return {}, {}
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return {
-        parameter.name: place
-        for place, parameter in enumerate(parameters)
-        if parameter.name in LABELS and parameter.kind in positional
+    places = {
+        name: place
+        for place, (name, parameter) in enumerate(parameters.items())
+        if name in LABELS and parameter.kind in positional
     }
+    return places, {name: parameters[name].default for name in LABELS if name in parameters}

@@ -66,6 +66,6 @@ env-example: .venv/.dev  ## write .env.example from the settings
 	@$(BIN)/python -m tests.architecture.env_example > .env.example
 
 clean:  ## remove what was built and cached here
-	@rm -rf .venv .mypy_cache .ruff_cache .hypothesis dist
+	@rm -rf .venv .bench .mypy_cache .ruff_cache .hypothesis dist
 
 .PHONY: help setup run test check fmt up down logs bench chaos env-example clean

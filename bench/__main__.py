@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 
 from bench import measure, subjects
-from bench.subjects import NotHere, Subject
+from bench.peers import NotHere
+from bench.subjects import Subject
 from tests.servers import free_port
 
 MESSAGES = [{"role": "user", "content": "Say a few words about toll roads."}]

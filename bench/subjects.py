@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from bench import peers
+from bench.peers import NotHere
 from tests import servers
 from tests.servers import free_port
 
 ROOT = pathlib.Path(__file__).parents[1]
 KEY = "bench-token-of-this-machine"
-
-
-class NotHere(Exception):
-    """This subject cannot be had on this machine."""
 
 
 @dataclass
@@ -54,7 +52,7 @@ def spawn(command: list[str], folder: pathlib.Path, **environ: str) -> subproces
         )
 
 
-def answering(url: str, body: dict[str, object], headers: dict[str, str], seconds: float = 60) -> None:
+def answering(url: str, body: dict[str, object], headers: dict[str, str], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
@@ -145,15 +143,8 @@ def nginx(provider: str, folder: pathlib.Path) -> Subject:
 
 
 def portkey(provider: str, folder: pathlib.Path) -> Subject:
-    program = os.environ.get("TOLLWAY_BENCH_PORTKEY") or shutil.which("portkey-gateway")
-    if program is None:
-        raise NotHere("set TOLLWAY_BENCH_PORTKEY to start-server.js of the npm package @portkey-ai/gateway")
     port = free_port()
-    command = (
-        ["node", program, f"--port={port}", "--headless"]
-        if program.endswith(".js")
-        else [program, f"--port={port}", "--headless"]
-    )
+    command = [*peers.portkey(), f"--port={port}", "--headless"]
     headers = {"x-portkey-provider": "openai", "x-portkey-custom-host": f"{provider}/v1", "authorization": "Bearer x"}
     return Subject(
         "Portkey gateway",
@@ -164,10 +155,7 @@ def portkey(provider: str, folder: pathlib.Path) -> Subject:
 
 
 def litellm(provider: str, folder: pathlib.Path) -> Subject:
-    program = os.environ.get("TOLLWAY_BENCH_LITELLM") or shutil.which("litellm")
-    if program is None:
-        raise NotHere("set TOLLWAY_BENCH_LITELLM to the program of an environment with litellm[proxy]")
-    port = free_port()
+    program, port = peers.litellm(), free_port()
     path = folder / "litellm.yaml"
     path.write_text(
         yaml.safe_dump(

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from opentelemetry.trace import Span, SpanKind
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
 from services.router.catalog import Target
 from services.router.estimate import Tokenizer, by_size
@@ -54,7 +54,7 @@ class Meter:
         self._began = clock.monotonic()
         self._next_progress = 0.0
         self._ended = False
-        self._span = _span(call, number, target)
+        self._span = _span(call, number, target) if telemetry.enabled() else INVALID_SPAN
         self.traceparent = telemetry.traceparent(self._span)
         if spool is None:  # an operation that costs nothing, such as counting tokens
             return
@@ -108,8 +108,9 @@ class Meter:
             return
         self._ended = True
         call, target = self._call, self._target
-        telemetry.mark(self._span, None if status == "ok" else error or status, _spent_on(usage))
-        self._span.end()
+        if telemetry.enabled():
+            telemetry.mark(self._span, None if status == "ok" else error or status, _spent_on(usage))
+            self._span.end()
         if self._spool is None:
             return
         self.spent = Spent(

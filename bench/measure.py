@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import aiohttp
 
-
 LONGEST_SECONDS = 30.0  # a slow peer is measured over fewer requests
 
 

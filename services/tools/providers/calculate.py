@@ -10,7 +10,17 @@ from services.tools.errors import ToolFailed
 
 MAX_CHARACTERS = 1000
 MAX_BITS = 4096
+MAX_DIGITS = 2000
 Number = int | float
+
+
+
+def _rounded(number: Number, digits: int | None = None) -> Number:
+    """Python computes ten to the digits for a whole number, however many digits are asked for."""
+    if isinstance(digits, int) and abs(digits) > MAX_DIGITS:
+        raise ToolFailed(f"round takes at most {MAX_DIGITS} digits")
+    return round(number, digits)
+
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -34,7 +44,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log2": math.log2,
     "max": max,
     "min": min,
-    "round": round,
+    "round": _rounded,
     "sin": math.sin,
     "sqrt": math.sqrt,
     "tan": math.tan,
@@ -89,5 +99,7 @@ def _bounded(value: Any) -> Number:
         raise ToolFailed("the result is not a real number")
     if isinstance(value, int) and value.bit_length() > MAX_BITS:
         raise ToolFailed("the result would be too large")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ToolFailed("the result is not a finite number")
     number: Number = value
     return number

@@ -1,7 +1,7 @@
 """A streamed answer told as chat events: pieces of text, what the tools do, and exactly one end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import structlog
@@ -11,6 +11,7 @@ from shared.messages.gateway import Answer, Ending
 from shared.tasks import Tasks, cancel
 from shared.wire.json_text import NotJsonError, decode_object, encode
 from shared.wire.sse import DONE, SseReader
+from shared.wire.tool_call import ToolImage
 from shared.wire.usage import TokenUsage
 
 log = structlog.get_logger(__name__)
@@ -46,11 +47,12 @@ class ChatEvents:
         """A tool says a piece of its output."""
         self.put("tool_stream_chunk", {"tool_call_id": call_id, "content": content})
 
-    def tool_result(self, call_id: str, result: str) -> None:
+    def tool_result(self, call_id: str, result: str, images: Sequence[ToolImage] = ()) -> None:
         """A tool has answered."""
         if call_id in self._open_calls:
             self._open_calls.remove(call_id)
-        self.put("tool_result", {"tool_call_id": call_id, "result": result})
+        told = {"tool_call_id": call_id, "result": result}
+        self.put("tool_result", {**told, "images": images} if images else told)
 
     def end(self, kind: str, data: dict[str, Any]) -> None:
         """The last event; calls that were cut get their result first, so that no client shows them as running."""

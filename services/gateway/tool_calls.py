@@ -20,7 +20,7 @@ from shared.messages.tools import RunTool, ToolEvent, ToolSpec
 from shared.spool import Spool
 from shared.tool_rules import SchemaUnusable, argument_faults
 from shared.wire.json_text import encode_text
-from shared.wire.tool_call import ToolCall, arguments_object
+from shared.wire.tool_call import ToolCall, ToolImage, arguments_object
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +41,7 @@ class Outcome:
     status: str = "ok"
     code: str | None = None
     bytes_out: int | None = None
+    images: Sequence[ToolImage] = ()
 
     @property
     def is_error(self) -> bool:
@@ -253,13 +254,13 @@ def cancelled() -> Outcome:
 def as_results(calls: Sequence[ToolCall], outcomes: dict[str, Outcome]) -> list[ToolResult]:
     """Exactly one result for each call, in the calls' order."""
     found = [(call.id, outcomes.get(call.id) or cancelled()) for call in calls]
-    return [ToolResult(call_id, outcome.text, outcome.is_error) for call_id, outcome in found]
+    return [ToolResult(call_id, outcome.text, outcome.is_error, outcome.images) for call_id, outcome in found]
 
 
 def _outcome_of(event: ToolEvent) -> Outcome:
     if event.kind == "result":
         status = "error" if event.is_error else "ok"
-        return Outcome(event.content, status=status, code=event.code, bytes_out=event.bytes_out)
+        return Outcome(event.content, status, event.code, event.bytes_out, event.images)
     if event.kind == "cancelled":
         return cancelled()
     return _refused(event.code or "tool_failed", event.content)

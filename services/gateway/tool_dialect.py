@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from shared.messages.gateway import Dialect
 from shared.messages.tools import ToolSpec
 from shared.wire import anthropic, openai
-from shared.wire.tool_call import ToolCall
+from shared.wire.tool_call import ToolCall, ToolImage
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class ToolResult:
     call_id: str
     content: str
     is_error: bool = False
+    images: Sequence[ToolImage] = ()
 
 
 @dataclass
@@ -69,8 +70,10 @@ class OpenAITools:
         return openai.tool_calls_of(message)
 
     def results(self, results: Sequence[ToolResult]) -> list[dict[str, Any]]:
-        """One message for each result."""
-        return [openai.tool_result(result.call_id, result.content) for result in results]
+        """One message for each result. In this dialect they are text: pictures follow in a user's message."""
+        told = [openai.tool_result(result.call_id, result.content) for result in results]
+        shown = {result.call_id: result.images for result in results if result.images}
+        return [*told, openai.tool_images_message(shown)] if shown else told
 
     def seen_by_client(self, turns: Sequence[dict[str, Any]], kept: Collection[str]) -> dict[str, Any]:
         """Texts joined, as they were streamed."""
@@ -106,7 +109,10 @@ class AnthropicTools:
 
     def results(self, results: Sequence[ToolResult]) -> list[dict[str, Any]]:
         """All results in one user message, as this dialect wants it."""
-        blocks = [anthropic.tool_result(result.call_id, result.content, is_error=result.is_error) for result in results]
+        blocks = [
+            anthropic.tool_result(result.call_id, result.content, is_error=result.is_error, images=result.images)
+            for result in results
+        ]
         return [anthropic.tool_results_message(blocks)]
 
     def seen_by_client(self, turns: Sequence[dict[str, Any]], kept: Collection[str]) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from shared.wire.splice import Members
 
 _WITHOUT_TOOLS = ("tools", "tool_choice", "parallel_tool_calls", "functions", "function_call")
 
+_UNSEEN = {"type": "text", "text": "[an image was here; the model's provider did not accept it]"}
+
 
 class Conversation:
     """The request and what the rounds have added to it."""
@@ -42,6 +44,13 @@ class Conversation:
         """A turn of the model, and what its tools answered. From now on no tool is forced upon the model."""
         self.added += messages
         self._free_choice = True
+
+    def hide_images(self) -> bool:
+        """Put words where the pictures of our tools' results were; False when there are none."""
+        hidden = [_without_images(message) for message in self.added]
+        changed = hidden != self.added
+        self.added = hidden
+        return changed
 
     def body(self, *, with_tools: bool = True) -> bytes:
         """The body for the next round."""
@@ -71,6 +80,17 @@ class Conversation:
         choice = msgspec.json.decode(raw)
         kind = choice.get("type") if isinstance(choice, dict) else choice
         return kind not in ("auto", "none", None)
+
+
+def _without_images(message: dict[str, Any]) -> dict[str, Any]:
+    content = message.get("content")
+    if message.get("role") == "assistant" or not isinstance(content, list):
+        return message
+    return {**message, "content": [_UNSEEN if _is_image(part) else _without_images(part) for part in content]}
+
+
+def _is_image(part: dict[str, Any]) -> bool:
+    return part.get("type") in ("image", "image_url")
 
 
 def _items(raw: bytes | None) -> list[bytes]:

@@ -107,10 +107,12 @@ def _put_back_openai(messages: list[Any], index: int, kept: Kept) -> None:
     while end < len(messages) and (message := _decoded(messages[end])).get("role") == "tool":
         given.append(message)
         end += 1
-    by_id = {message.get("tool_call_id"): message for message in [*kept.results, *given]}
+    ours = [message for message in kept.results if message.get("role") == "tool"]
+    images = [message for message in kept.results if message.get("role") != "tool"]
+    by_id = {message.get("tool_call_id"): message for message in [*ours, *given]}
     order = [call.id for call in DIALECTS["openai"].calls_of(kept.messages[-1])]
     results = [by_id.pop(call_id) for call_id in order if call_id in by_id]
-    messages[index:end] = [*kept.messages, *results, *by_id.values()]
+    messages[index:end] = [*kept.messages, *results, *by_id.values(), *images]
 
 
 def _put_back_anthropic(messages: list[Any], index: int, kept: Kept) -> None:

@@ -24,6 +24,8 @@ from shared.wire.usage import NOTHING_TOLD, TokenUsage
 
 log = structlog.get_logger(__name__)
 
+_CONTENT_REFUSED = frozenset({400, 404, 413, 415, 422})
+
 Take = Callable[[Answer], Awaitable[Turn]]
 
 
@@ -84,13 +86,20 @@ class Rounds:
 
     async def ask(self) -> Answer:
         """Ask the model: with tools, or at a limit without."""
-        self._answer = answer = await self._inner.call(
-            self._next_call(self.conversation.body(with_tools=not self._limit))
-        )
+        answer = await self._asked(self.conversation.body(with_tools=not self._limit))
+        if answer.status in _CONTENT_REFUSED and self.conversation.hide_images():
+            # Not every model can see: one that was refused pictures of ours is told that they are there.
+            answer = await self._asked(self.conversation.body(with_tools=not self._limit))
         if self._limit and answer.status == 400:
             # Some providers want the tools named as long as the history has calls: then they are named and forbidden.
-            await self.settle()
-            self._answer = answer = await self._inner.call(self._next_call(self.conversation.body_forbidding_tools()))
+            answer = await self._asked(self.conversation.body_forbidding_tools())
+        return answer
+
+    async def _asked(self, body: bytes) -> Answer:
+        await self.settle()
+        self._answer = answer = await self._inner.call(
+            structs.replace(self.call, body=body, first_attempt=self._numbering.next)
+        )
         return answer
 
     async def run(self, answer: Answer, take: Take, tell: Tell) -> End | Broken:
@@ -152,9 +161,6 @@ class Rounds:
             transcript=self._transcript(partial, over=status == "ok"),
         )
 
-    def _next_call(self, body: bytes) -> Call:
-        return structs.replace(self.call, body=body, first_attempt=self._numbering.next)
-
     def _may_run(self, turn: Turn) -> bool:
         """Not when the turn was cut short (its last call may be a fragment), and not when tools were not offered."""
         return self._limit is None and turn.finish not in self._dialect.cut_short
@@ -175,7 +181,7 @@ class Rounds:
             outcome = self._outcomes[call.id]
             if self._shortener.is_long(call.name, outcome.text):
                 await self._shorten(call, outcome, tell)
-            await tell(_result_of(call.id, outcome.text))
+            await tell(_result_of(call.id, outcome))
         self._limit = self._budget.reached()
 
     async def _shorten(self, call: ToolCall, outcome: Outcome, tell: Tell) -> None:
@@ -220,5 +226,5 @@ class Rounds:
         return messages
 
 
-def _result_of(call_id: str, text: str) -> Any:
-    return lambda observer: observer.tool_result(call_id, text)
+def _result_of(call_id: str, outcome: Outcome) -> Any:
+    return lambda observer: observer.tool_result(call_id, outcome.text, outcome.images)

@@ -8,6 +8,7 @@ from services.gateway.tool_catalogue import Catalogue
 from shared.errors import BadRequest, Forbidden
 from shared.messages.tools import ToolSpec
 from shared.tool_rules import permits
+from shared.wire.tool_call import ToolImage
 
 PARAM = "tollway.tools"
 
@@ -17,7 +18,7 @@ class ToolObserver(Protocol):
 
     def tool_call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None: ...
     def tool_chunk(self, call_id: str, content: str) -> None: ...
-    def tool_result(self, call_id: str, result: str) -> None: ...
+    def tool_result(self, call_id: str, result: str, images: Sequence[ToolImage] = ()) -> None: ...
 
 
 @dataclass(frozen=True)

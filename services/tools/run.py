@@ -72,10 +72,10 @@ class Runner:
 
     def _remember(self, speaker: Speaker, event: ToolEvent) -> None:
         self._finished[event.call_id] = (speaker, event)
-        self._finished_bytes += len(event.content)
+        self._finished_bytes += _weight(event)
         while len(self._finished) > REMEMBERED_OUTCOMES or self._finished_bytes > REMEMBERED_BYTES:
             _, (_, oldest) = self._finished.popitem(last=False)
-            self._finished_bytes -= len(oldest.content)
+            self._finished_bytes -= _weight(oldest)
 
     def stop(self) -> None:
         """Stop whatever still runs: the process ends."""
@@ -191,7 +191,9 @@ class Runner:
             return _failure(speaker, outcome)
         text, size, truncated = capped(outcome.text, run.max_bytes)
         event = speaker.event("result", text, code="tool_error" if outcome.is_error else None)
-        return structs.replace(event, is_error=outcome.is_error, truncated=truncated, bytes_out=size)
+        size += sum(len(image.data) for image in outcome.images)
+        images = list(outcome.images)
+        return structs.replace(event, is_error=outcome.is_error, truncated=truncated, bytes_out=size, images=images)
 
 
 async def _contained(work: Any) -> Any:
@@ -209,6 +211,10 @@ async def _let_go(work: "asyncio.Task[Any]") -> None:
     """Cancel and wait a little: code that will not be cancelled is left to itself."""
     work.cancel()
     await asyncio.wait({work}, timeout=LETTING_GO_SECONDS)
+
+
+def _weight(event: ToolEvent) -> int:
+    return len(event.content) + sum(len(image.data) for image in event.images)
 
 
 def _failure(speaker: Speaker, failed: ToolFailed) -> ToolEvent:

@@ -2,6 +2,8 @@
 
 import asyncio
 
+from msgspec import structs
+
 from shared import clock
 from shared.bus import Bus, Message
 from shared.messages.envelope import encode
@@ -90,16 +92,5 @@ class Speaker:
         if not self._reply_to:
             return
         self._seq += 1
-        numbered = ToolEvent(
-            call_id=event.call_id,
-            attempt=event.attempt,
-            seq=self._seq,
-            kind=event.kind,
-            worker=event.worker,
-            content=event.content,
-            code=event.code,
-            is_error=event.is_error,
-            truncated=event.truncated,
-            bytes_out=event.bytes_out,
-        )
+        numbered = structs.replace(event, seq=self._seq)
         await self._bus.post(self._reply_to, Message(encode(numbered), correlation_id=event.call_id))

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from shared.bus import Queue
+from shared.wire.tool_call import ToolImage
 
 CATALOGUE_TOPIC = "tools.catalogue"
 ASK_TOPIC = "tools.ask"
@@ -109,6 +110,7 @@ class ToolEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_error: bool = False
     truncated: bool = False
     bytes_out: int | None = None
+    images: list[ToolImage] = []
     version: int = 1
 
     @property

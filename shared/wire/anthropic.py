@@ -7,7 +7,7 @@ from shared.wire.errors import error_event as event_of
 from shared.wire.errors import error_object
 from shared.wire.json_text import NotJsonError, decode, encode
 from shared.wire.lenient import objects, text
-from shared.wire.tool_call import ToolCall, arguments_object, arguments_text
+from shared.wire.tool_call import ToolCall, ToolImage, arguments_object, arguments_text
 from shared.wire.usage import NOTHING_TOLD, TokenUsage
 
 STOP_REASONS: Final = frozenset(
@@ -102,12 +102,21 @@ def assistant_message(
     return {"role": "assistant", "content": content}
 
 
-def tool_result(call_id: str, content: str, *, is_error: bool = False) -> dict[str, Any]:
-    """The block that answers one call."""
+def tool_result(
+    call_id: str, content: str, *, is_error: bool = False, images: Sequence[ToolImage] = ()
+) -> dict[str, Any]:
+    """The block that answers one call, pictures behind the text."""
     block: dict[str, Any] = {"type": "tool_result", "tool_use_id": call_id, "content": content}
+    if images:
+        said = [{"type": "text", "text": content}] if content else []
+        block["content"] = [*said, *(_image(image) for image in images)]
     if is_error:
         block["is_error"] = True
     return block
+
+
+def _image(image: ToolImage) -> dict[str, Any]:
+    return {"type": "image", "source": {"type": "base64", "media_type": image.media_type, "data": image.data}}
 
 
 def tool_results_message(results: Sequence[dict[str, Any]]) -> dict[str, Any]:

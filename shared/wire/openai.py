@@ -1,6 +1,6 @@
 """OpenAI's dialect: its errors, the parts of messages that our tools are run by, streamed answers added up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from shared.wire.call_tracker import CallTracker
@@ -8,7 +8,7 @@ from shared.wire.errors import error_event as event_of
 from shared.wire.errors import error_object
 from shared.wire.json_text import encode
 from shared.wire.lenient import an_object, objects, text
-from shared.wire.tool_call import ToolCall, arguments_text
+from shared.wire.tool_call import ToolCall, ToolImage, arguments_text
 from shared.wire.usage import NOTHING_TOLD, TokenUsage
 
 FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
@@ -104,6 +104,16 @@ def assistant_message(content: str | None, calls: Sequence[ToolCall] = (), **ext
 def tool_result(call_id: str, content: str) -> dict[str, Any]:
     """The message that answers one call."""
     return {"role": "tool", "tool_call_id": call_id, "content": content}
+
+
+def tool_images_message(shown: Mapping[str, Sequence[ToolImage]]) -> dict[str, Any]:
+    """The user's message with the pictures that tools answered, by the ids of the calls."""
+    parts: list[dict[str, Any]] = []
+    for call_id, images in shown.items():
+        parts.append({"type": "text", "text": f"Images in the result of tool call {call_id}:"})
+        urls = (f"data:{image.media_type};base64,{image.data}" for image in images)
+        parts += ({"type": "image_url", "image_url": {"url": url}} for url in urls)
+    return {"role": "user", "content": parts}
 
 
 class _Call:
@@ -244,6 +254,7 @@ __all__ = [
     "function_tool",
     "message_of",
     "text_of",
+    "tool_images_message",
     "tool_calls_of",
     "tool_name",
     "tool_names",

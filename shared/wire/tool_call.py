@@ -15,6 +15,13 @@ class ToolCall(msgspec.Struct, frozen=True):
     arguments: str
 
 
+class ToolImage(msgspec.Struct, frozen=True):
+    """A picture in a tool's answer, in base64; the text beside it says where it belongs."""
+
+    media_type: str
+    data: str
+
+
 def arguments_text(arguments: Any) -> str:
     """Arguments as JSON text, whatever they came as; none at all are an empty object."""
     if arguments is None or (isinstance(arguments, str) and not arguments.strip()):

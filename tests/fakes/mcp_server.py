@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
+from mcp_types import AudioContent, ImageContent, TextContent
 
 server = MCPServer("fake")
 _state = Path(os.environ.get("FAKE_MCP_STATE", "/nonexistent"))
@@ -60,6 +61,17 @@ def flood() -> str:
     for _ in range(20_000):
         print("noise " * 20, file=sys.stderr)
     return "flooded"
+
+
+@server.tool(structured_output=False)
+def pictures() -> list[ImageContent | AudioContent | TextContent]:
+    """Draws."""
+    return [
+        TextContent(type="text", text="two drawings"),
+        ImageContent(type="image", data="iVBORw0KGgo=", mime_type="image/png"),
+        ImageContent(type="image", data="PHN2Zy8+", mime_type="image/svg+xml"),
+        AudioContent(type="audio", data="UklGRg==", mime_type="audio/wav"),
+    ]
 
 
 @server.tool(structured_output=False)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.messages.tools import ServerStatus, ToolSpec
+from shared.wire.tool_call import ToolImage
 
 MAX_NAME = 64
 _NOT_ALLOWED = re.compile(r"[^A-Za-z0-9_-]")
@@ -19,6 +20,7 @@ class Outcome:
 
     text: str
     is_error: bool = False
+    images: tuple[ToolImage, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """One streamed answer that uses every kind of tool: MCP over stdio and HTTP, Python that streams, UnifAI."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -87,3 +88,50 @@ async def test_every_kind_of_tool_in_one_streamed_answer_of_two_rounds(bench: Be
     events = bench.tool_events()
     assert {event.provider for event in events} == {"time", "web", "python", "unifai"}
     assert {event.status for event in events} == {"ok"}
+
+
+def images_in(body: dict) -> list[str]:
+    """What a model would see, wherever the dialect has it."""
+    found = []
+    for message in body["messages"]:
+        for part in message["content"] if isinstance(message["content"], list) else []:
+            inner = part.get("content") if isinstance(part.get("content"), list) else [part]
+            found += [
+                f"{item['source']['media_type']} {item['source']['data']}" if item["type"] == "image" else item["image_url"]["url"]
+                for item in inner
+                if item["type"] in ("image", "image_url")
+            ]
+    return found
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.timeout(60)
+async def test_a_picture_that_a_tool_answers_reaches_the_model_and_what_cannot_is_named(
+    bench: Bench, dialect: str, stream: bool
+) -> None:
+    seen = Seen()
+    model = ScriptedModel(Say("", [("web__pictures", {}), ("web__echo", {"text": "x"})]), Say("Seen."))
+    await bench.ask(model, dialect, stream=stream, observer=seen)
+    prefix = "image/png " if dialect == "anthropic" else "data:image/png;base64,"
+    assert images_in(model.bodies[1]) == [f"{prefix}iVBORw0KGgo="]
+    said = json.dumps(model.bodies[1]["messages"])
+    assert "[image 1: image/png, 9 bytes]" in said
+    assert "[image image/svg+xml, 6 bytes: left out" in said
+    assert "[audio audio/wav" in said
+    roles = [message["role"] for message in model.bodies[1]["messages"]]
+    assert roles == ["user", "assistant", *(["user"] if dialect == "anthropic" else ["tool", "tool", "user"])]
+    if stream:
+        assert [len(event) - 3 for event in seen.events if event[0] == "result"] == [1, 0]
+
+
+@pytest.mark.parametrize("dialect", ["openai", "anthropic"])
+@pytest.mark.timeout(60)
+async def test_a_model_that_refuses_pictures_is_told_of_them_in_words(bench: Bench, dialect: str) -> None:
+    model = ScriptedModel(Say("", [("web__pictures", {})]), Say(status=400), Say("Blind."))
+    answer, body = await bench.ask(model, dialect)
+    assert answer.status == 200
+    assert images_in(model.bodies[1]) != []
+    assert images_in(model.bodies[2]) == []
+    assert "did not accept it" in json.dumps(model.bodies[2]["messages"])
+    assert answer.ending.attempts == 4

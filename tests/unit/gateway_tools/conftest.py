@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from shared.settings import Settings
 from shared.wire.anthropic import AnthropicAccumulator
 from shared.wire.openai import OpenAIAccumulator
 from shared.wire.sse import DONE, SseReader
+from shared.wire.tool_call import ToolImage
 from tests.unit.gateway_tools.scripted_model import ScriptedModel
 
 
@@ -83,7 +84,7 @@ class Handlers:
 class Seen:
     """What the observer heard, in order with the chunks."""
 
-    events: list[tuple[str, ...]] = field(default_factory=list)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
 
     def tool_call(self, call_id: str, name: str, arguments: dict[str, Any]) -> None:
         self.events.append(("call", call_id, name, json.dumps(arguments)))
@@ -91,8 +92,8 @@ class Seen:
     def tool_chunk(self, call_id: str, content: str) -> None:
         self.events.append(("chunk", call_id, content))
 
-    def tool_result(self, call_id: str, result: str) -> None:
-        self.events.append(("result", call_id, result))
+    def tool_result(self, call_id: str, result: str, images: Sequence[ToolImage] = ()) -> None:
+        self.events.append(("result", call_id, result, *images))
 
 
 @dataclass

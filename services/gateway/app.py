@@ -90,7 +90,7 @@ async def compose(
         "chat_aborts": chats.run,
         "interrupt": lambda: floor.interrupt_when(resources.lifecycle.expired),
     }
-    checks = {"keys": ring.check} | ({} if router is not None else {"router": client.ping})
+    checks = {"keys": ring.check, "tool_workers": tools.check} | ({} if router is not None else {"router": client.ping})
     return Part("gateway", http=edge, workers=workers, checks=checks, has_keys=lambda: _has_keys(resources, store))
 
 

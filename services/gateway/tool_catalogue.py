@@ -54,6 +54,11 @@ class Catalogue:
         for worker in self._workers.values():
             worker.heard = self._clock()
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether anybody is there to run tools."""
+        return bool(self._workers)
+
     def is_alive(self, worker: str) -> bool:
         """Whether the worker has been heard of lately."""
         return worker in self._workers

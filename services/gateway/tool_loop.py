@@ -32,6 +32,7 @@ class ToolLoop:
         call = await self._resumption.restored(call, scope, everywhere=selection is not None)
         if selection is None or call.operation != "chat":
             return await self._inner.call(call)
+        await self._tools.settled()
         specs = select(self._tools.catalogue, selection)
         if not specs:
             return await self._inner.call(call)

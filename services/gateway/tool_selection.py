@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from services.gateway.tool_catalogue import Catalogue
-from shared.errors import BadRequest, Forbidden
+from shared.errors import BadRequest, Forbidden, Unavailable
 from shared.messages.tools import ToolSpec
 from shared.tool_rules import permits
 from shared.wire.tool_call import ToolImage
@@ -36,7 +36,7 @@ class ToolSelection:
 
 
 def select(catalogue: Catalogue, selection: ToolSelection) -> list[ToolSpec]:
-    """The tools to offer, sorted by name; raises BadRequest for an unknown name and Forbidden for a forbidden one."""
+    """The tools to offer, sorted by name; raises BadRequest for an unknown name, Forbidden for a forbidden one."""
     chosen: dict[str, ToolSpec] = {}
     tools = catalogue.all()
     for wish in selection.wanted:
@@ -56,6 +56,8 @@ def _matching(
         raise Forbidden(f"this key may not use the tool {wish!r}", param=PARAM, code="tool_forbidden")
     if "*" in wish and wish.split("__")[0] in catalogue.server_names():
         return []  # a server that offers nothing right now
+    if not catalogue.has_workers:
+        raise Unavailable(f"no tool worker is there right now, so {wish!r} cannot be run", code="no_tool_worker")
     raise BadRequest(f"there is no tool {wish!r}", param=PARAM, code="unknown_tool")
 
 

@@ -12,7 +12,7 @@ from msgspec import ValidationError
 from services.gateway.tool_catalogue import Catalogue
 from shared import clock
 from shared.bus import Message
-from shared.errors import BusUnavailable
+from shared.errors import BusUnavailable, Unavailable
 from shared.messages.envelope import decode, encode
 from shared.messages.tools import (
     ASK_TOPIC,
@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 LOOK_SECONDS = 1.0
 GRACE_SECONDS = 1.0
 OPEN_SECONDS = 5.0
+SETTLE_SECONDS = 3.0
+GATHER_SECONDS = 0.1
 ASK_SECONDS = 5.0
 
 
@@ -76,6 +78,9 @@ class ToolsClient:
         self._waiting: dict[str, Waiting] = {}
         self._address = ""
         self._opened = asyncio.Event()
+        self._listening = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._settled = asyncio.Event()
 
     async def run(self) -> None:
         """Hear the workers until cancelled."""
@@ -83,6 +88,16 @@ class ToolsClient:
             group.create_task(self._hear_catalogue())
             group.create_task(self._hear_events())
             group.create_task(self._look_after())
+            group.create_task(self._settle())
+
+    async def settled(self) -> None:
+        """Wait until the workers that are there were heard of: it takes a moment when the gateway has just started."""
+        await self._settled.wait()
+
+    async def check(self) -> None:
+        """Whether it is known which tools there are; none at all is an answer, too."""
+        if not self._settled.is_set():
+            raise Unavailable("the tool workers are still being asked what they offer")
 
     def tools(self, allowed: Sequence[str] | None) -> list[dict[str, Any]]:
         """The body of `GET /api/tools`."""
@@ -141,14 +156,27 @@ class ToolsClient:
         with suppress(BusUnavailable):
             await self._bus.broadcast(CANCEL_TOPIC, Message(encode(CancelTool(call_id=call_id)), persistent=False))
 
+    async def _settle(self) -> None:
+        """The first question, once there is a bus to ask it on. Workers that live answer it at once."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await self._listening.wait()
+                await self._bus.wait_connected()
+                await self._ask()
+                await self._heard.wait()
+                await asyncio.sleep(GATHER_SECONDS)  # for the other workers' answers
+        self._settled.set()
+
     async def _hear_catalogue(self) -> None:
         async with self._bus.listen(CATALOGUE_TOPIC) as broadcasts:
-            await self._ask()
+            self._listening.set()
             async for heard in broadcasts:
                 with suppress(ValidationError):
                     announce = decode(heard.message.body, Announce)
                     if not self.catalogue.hear(announce):
                         await self._ask()
+                    if announce.tools is not None:
+                        self._heard.set()
                     if announce.leaving:
                         self._worker_gone(announce.worker)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from services.tools.consumers import Announcer, Cancels, DeadLetters, OutcomeQuestions, PoolConsumer
 from services.tools.opening import Opening
+from services.tools.pools import Pools
 from services.tools.providers.base import Provider
 from services.tools.providers.builtin import BuiltinProvider
 from services.tools.providers.mcp import McpProvider
@@ -19,7 +20,6 @@ from shared.messages.tools import DEAD_QUEUE, call_queue
 from shared.service import Part, Resources
 
 Worker = Callable[[], Awaitable[None]]
-POOLS = ("builtin", "python", "mcp", "unifai")
 
 
 async def compose(resources: Resources) -> Part:
@@ -29,20 +29,24 @@ async def compose(resources: Resources) -> Part:
     providers = _providers(resources)
     registry = Registry(providers)
     runner = Runner(registry, bus, resources.cache, tasks, worker)
-    pools = sorted({*POOLS, *(server.pool for server in config.current.tools.mcp.values())})
-    queues = [Queue(DEAD_QUEUE), *(call_queue(pool) for pool in pools)]
-    opening = Opening(len(pools) + 2)
-    settling = Settling(registry, Announcer(registry, bus, worker), opening, bus, queues)
+    config.subscribe(lambda _: registry.changed())
 
     def consumer(pool: str) -> Worker:
         concurrency = config.current.tools.concurrency
         return PoolConsumer(pool, runner, bus, tasks, resources.lifecycle, opening, concurrency).run
 
-    workers: dict[str, Worker] = {f"calls_{pool}": consumer(pool) for pool in pools}
-    workers["cancels"] = Cancels(runner, bus, opening).run
-    workers["outcomes"] = OutcomeQuestions(runner, bus, opening).run
-    workers["dead_letters"] = DeadLetters(bus, tasks, opening, worker).run
-    workers["sources"] = settling.run
+    opening = Opening()
+    pools = Pools(config, bus, opening, consumer)
+    opening.expect(len(pools.names) + 2)  # and who hears cancels and questions
+    queues = [Queue(DEAD_QUEUE), *(call_queue(pool) for pool in pools.names)]
+    settling = Settling(registry, Announcer(registry, bus, worker), opening, bus, queues)
+    workers: dict[str, Worker] = {
+        "calls": pools.run,
+        "cancels": Cancels(runner, bus, opening).run,
+        "outcomes": OutcomeQuestions(runner, bus, opening).run,
+        "dead_letters": DeadLetters(bus, tasks, opening, worker).run,
+        "sources": settling.run,
+    }
     return Part(name="tools", workers=workers, checks={"tools": settling.check})
 
 

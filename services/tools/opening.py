@@ -6,9 +6,13 @@ import asyncio
 class Opening:
     """Lets each step wait for the one before."""
 
-    def __init__(self, listeners: int) -> None:
+    def __init__(self, listeners: int = 0) -> None:
         self.queues_made = asyncio.Event()
         self.all_listen = asyncio.Event()
+        self._missing = listeners
+
+    def expect(self, listeners: int) -> None:
+        """So many have to listen before the worker is announced."""
         self._missing = listeners
 
     def listening(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from services.gateway import app as gateway
-from shared.bus import make_bus
+from shared.bus import Bus, Message, make_bus
 from shared.cache import Cache, make_cache
 from shared.config import LiveConfig
 from shared.config.schema import Config
@@ -19,8 +19,10 @@ from shared.database import Database
 from shared.health import Health
 from shared.http_client import HttpClient
 from shared.lifecycle import Lifecycle
+from shared.messages.envelope import encode
 from shared.messages.gateway import Answer, Call, Ending, ModelInfo, Spent
 from shared.messages.router import AttemptEnded
+from shared.messages.tools import ASK_TOPIC, CATALOGUE_TOPIC, Announce
 from shared.service import Part, Resources
 from shared.settings import settings_from
 from shared.spool import Spool
@@ -304,7 +306,8 @@ async def opened(
     part = await gateway.compose(resources, router=router, forwards={"usage": _usage(live, spend)})
     await _migrated(resources.database, None if database_url else folder / "test.db")
     loop = asyncio.get_running_loop()
-    workers = [loop.create_task(worker()) for worker in part.workers.values()]
+    workers = [loop.create_task(_tool_worker_without_tools(resources.bus))]
+    workers += [loop.create_task(worker()) for worker in part.workers.values()]
     await part.workers["keys"].__self__.loaded.wait()
     try:
         yield Gateway(part, router, resources, spool.booked, spend)
@@ -317,6 +320,12 @@ async def opened(
         await resources.bus.close()
         await resources.database.close()
         spool.close()
+
+
+async def _tool_worker_without_tools(bus: Bus) -> None:
+    async with bus.listen(ASK_TOPIC) as questions:
+        async for _ in questions:
+            await bus.broadcast(CATALOGUE_TOPIC, Message(encode(Announce(worker="idle", revision=1, tools=[]))))
 
 
 _template: list[bytes] = []

@@ -175,6 +175,7 @@ class ListEndpoint:
             _require(scope["method"], "GET", "HEAD")
             key = self._desk.identify(exchange.headers).key
             allowed = key.tools if key is not None else None
+            await self._tools.settled()
             rows: list[dict[str, Any]] = getattr(self._tools, self._what)(allowed)
             await exchange.respond(200, {}, encode({self._what: rows}))
 

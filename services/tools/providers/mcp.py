@@ -90,12 +90,13 @@ class McpProvider:
             changed()
         for name, settings in wanted.items():
             if name not in self._owners:
-                owner = self._make(name, settings)
+                owner = await self._made(name, settings)
                 self._owners[name] = owner
                 self._holding[name] = holding.create_task(owner.hold(changed), name=f"mcp-{name}")
                 changed()
 
-    def _make(self, name: str, settings: McpServer) -> Owner:
-        module = importlib.import_module("services.tools.providers.mcp_owner")
+    async def _made(self, name: str, settings: McpServer) -> Owner:
+        # The SDK takes a second to load, and other answers may be streaming meanwhile.
+        module = await asyncio.to_thread(importlib.import_module, "services.tools.providers.mcp_owner")
         owner: Owner = module.ServerOwner(name, settings, self._environment)
         return owner

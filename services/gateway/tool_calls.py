@@ -20,7 +20,7 @@ from shared.messages.tools import RunTool, ToolEvent, ToolSpec
 from shared.spool import Spool
 from shared.tool_rules import SchemaUnusable, argument_faults
 from shared.wire.json_text import encode_text
-from shared.wire.tool_call import ToolCall, ToolImage, arguments_object
+from shared.wire.tool_call import UNREADABLE, ToolCall, ToolImage, arguments_object
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ class CallRunner:
         self, call: ToolCall, outcomes: "list[asyncio.Future[Outcome]]", tell: Tell, into: dict[str, Outcome]
     ) -> None:
         mine = outcomes[-1]
-        arguments = arguments_object(call.arguments)
+        arguments = _understood(call.arguments)
         await tell(lambda observer: observer.tool_call(call.id, call.name, arguments or {}))
         try:
             outcome = await self._decided(call, arguments, outcomes[:-1], tell)
@@ -255,6 +255,11 @@ def as_results(calls: Sequence[ToolCall], outcomes: dict[str, Outcome]) -> list[
     """Exactly one result for each call, in the calls' order."""
     found = [(call.id, outcomes.get(call.id) or cancelled()) for call in calls]
     return [ToolResult(call_id, outcome.text, outcome.is_error, outcome.images) for call_id, outcome in found]
+
+
+def _understood(text: str) -> dict[str, Any] | None:
+    arguments = arguments_object(text)
+    return None if arguments is not None and set(arguments) == {UNREADABLE} else arguments
 
 
 def _outcome_of(event: ToolEvent) -> Outcome:

@@ -81,6 +81,11 @@ class Catalogue:
         """Servers that workers know, whether they can be reached or not."""
         return {status.name for worker in self._workers.values() for status in worker.servers}
 
+    def unreached(self) -> set[str]:
+        """Servers that are configured, but of which no tool is known: nobody can say what they would offer."""
+        with_tools = {tool.server for tool in self.all()}
+        return {status.name for status in self._statuses() if status.state != "ready"} - with_tools
+
     def tools_body(self, allowed: Sequence[str] | None) -> list[dict[str, Any]]:
         """What `GET /api/tools` tells a key with these patterns."""
         return [

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from shared.messages.gateway import Dialect
 from shared.messages.tools import ToolSpec
 from shared.wire import anthropic, openai
-from shared.wire.tool_call import ToolCall, ToolImage
+from shared.wire.json_text import encode_text
+from shared.wire.tool_call import ToolCall, ToolImage, arguments_object, readable_arguments
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,9 @@ class ToolDialect(Protocol):
     def results(self, results: Sequence[ToolResult]) -> list[dict[str, Any]]:
         """The messages that answer a turn's calls, in the calls' order."""
 
+    def repeatable(self, message: dict[str, Any], answered: Collection[str]) -> dict[str, Any]:
+        """A turn as providers take it back: arguments of the answered calls are objects, whatever the model wrote."""
+
     def seen_by_client(self, turns: Sequence[dict[str, Any]], kept: Collection[str]) -> dict[str, Any]:
         """The one message the client saw of several turns: all that was said, and the calls it has to run itself."""
 
@@ -74,6 +78,18 @@ class OpenAITools:
         told = [openai.tool_result(result.call_id, result.content) for result in results]
         shown = {result.call_id: result.images for result in results if result.images}
         return [*told, openai.tool_images_message(shown)] if shown else told
+
+    def repeatable(self, message: dict[str, Any], answered: Collection[str]) -> dict[str, Any]:
+        """What was not JSON is put into an object."""
+        unreadable = {
+            call.id
+            for call in self.calls_of(message)
+            if call.id in answered and arguments_object(call.arguments) is None
+        }
+        if not unreadable:
+            return message
+        calls = [_readable(call) if call.get("id") in unreadable else call for call in message["tool_calls"]]
+        return {**message, "tool_calls": calls}
 
     def seen_by_client(self, turns: Sequence[dict[str, Any]], kept: Collection[str]) -> dict[str, Any]:
         """Texts joined, as they were streamed."""
@@ -115,11 +131,21 @@ class AnthropicTools:
         ]
         return [anthropic.tool_results_message(blocks)]
 
+    def repeatable(self, message: dict[str, Any], answered: Collection[str]) -> dict[str, Any]:
+        """Input is an object in this dialect, as it was read."""
+        del answered
+        return message
+
     def seen_by_client(self, turns: Sequence[dict[str, Any]], kept: Collection[str]) -> dict[str, Any]:
         """All blocks of all turns, without the calls of server tools."""
         blocks = [block for turn in turns for block in anthropic.blocks_of(turn)]
         shown = [block for block in blocks if block.get("type") != "tool_use" or block.get("id") in kept]
         return {"role": "assistant", "content": shown}
+
+
+def _readable(call: dict[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    return {**call, "function": {**function, "arguments": encode_text(readable_arguments(function["arguments"]))}}
 
 
 DIALECTS: dict[Dialect, ToolDialect] = {"openai": OpenAITools(), "anthropic": AnthropicTools()}

@@ -64,8 +64,8 @@ class Conversation:
         else:
             ours = [encode(self._dialect.offer(tool)) for tool in self.offered.values()]
             replaced["tools"] = b"[" + b",".join([*self._client_tools, *ours]) + b"]"
-            if self._free_choice and self._forces_a_tool():
-                removed.append("tool_choice")
+            if self._free_choice and (choice := self._freed_choice()) is not None:
+                replaced["tool_choice"] = encode(choice)
         return self._members.spliced(replaced, removed)
 
     def body_forbidding_tools(self) -> bytes:
@@ -73,13 +73,18 @@ class Conversation:
         none: Any = "none" if self._dialect.name == "openai" else {"type": "none"}
         return Members(self.body()).spliced({"tool_choice": encode(none)})
 
-    def _forces_a_tool(self) -> bool:
+    def _freed_choice(self) -> Any:
+        """The client's choice without the force, which would make the model call tools for ever; None to leave it."""
         raw = self._members.raw("tool_choice")
-        if raw is None:
-            return False
-        choice = msgspec.json.decode(raw)
+        choice = None if raw is None else msgspec.json.decode(raw)
         kind = choice.get("type") if isinstance(choice, dict) else choice
-        return kind not in ("auto", "none", None)
+        if kind in (None, "auto", "none"):
+            return None
+        if self._dialect.name == "anthropic":
+            return {"type": "auto", **{key: choice[key] for key in choice if key == "disable_parallel_tool_use"}}
+        if kind == "allowed_tools" and isinstance(allowed := choice.get(kind), dict):
+            return {**choice, kind: {**allowed, "mode": "auto"}}
+        return "auto"
 
 
 def _without_images(message: dict[str, Any]) -> dict[str, Any]:

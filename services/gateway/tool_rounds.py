@@ -115,6 +115,7 @@ class Rounds:
             ours = [call for call in turn.calls if self.is_ours(call.name)] if self._may_run(turn) else []
             if not ours:
                 return self._final(turn, theirs)
+            turn.message = self._dialect.repeatable(turn.message, [call.id for call in ours])
             await self._run_calls(ours, tell)
             if theirs:
                 return await self._handed_out(turn, ours, theirs)

@@ -54,10 +54,13 @@ def _matching(
         return allowed
     if named:
         raise Forbidden(f"this key may not use the tool {wish!r}", param=PARAM, code="tool_forbidden")
-    if "*" in wish and wish.split("__")[0] in catalogue.server_names():
+    server = wish.split("__")[0]
+    if "*" in wish and server in catalogue.server_names():
         return []  # a server that offers nothing right now
     if not catalogue.has_workers:
         raise Unavailable(f"no tool worker is there right now, so {wish!r} cannot be run", code="no_tool_worker")
+    if server in catalogue.unreached():
+        raise Unavailable(f"the server of the tool {wish!r} has not been reached yet", code="tool_server_unreached")
     raise BadRequest(f"there is no tool {wish!r}", param=PARAM, code="unknown_tool")
 
 

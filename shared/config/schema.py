@@ -162,7 +162,7 @@ class McpServer(Section):
     allow_private: bool = True
     idempotent: tuple[str, ...] | bool = False
     timeout_seconds: Seconds = Field(60, gt=0, le=1200)
-    connect_seconds: Seconds = Field(10, gt=0, le=120)
+    connect_seconds: Seconds | None = Field(None, gt=0, le=120)
     pool: str = "mcp"
     pinned: dict[str, str] = {}
 
@@ -171,6 +171,11 @@ class McpServer(Section):
         if bool(self.command) == bool(self.url):
             raise ValueError("give either command or url")
         return self
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long a connection may take: a command may have to be downloaded by its runner first."""
+        return self.connect_seconds or (30 if self.command else 10)
 
 
 class UnifAI(Section):

@@ -7,7 +7,7 @@ from shared.wire.errors import error_event as event_of
 from shared.wire.errors import error_object
 from shared.wire.json_text import NotJsonError, decode, encode
 from shared.wire.lenient import objects, text
-from shared.wire.tool_call import ToolCall, ToolImage, arguments_object, arguments_text
+from shared.wire.tool_call import ToolCall, ToolImage, arguments_object, arguments_text, readable_arguments
 from shared.wire.usage import NOTHING_TOLD, TokenUsage
 
 STOP_REASONS: Final = frozenset(
@@ -161,14 +161,11 @@ class _Block:
         return block
 
     def _input(self, whole: Any) -> Any:
-        """The input from its fragments, or whole from the block's start; cut short by a limit, it is empty."""
+        """The input from its fragments, or whole from the block's start; what is not an object is kept as text."""
         given = "".join(self.pieces.get("partial_json", ()))
         if not given.strip():
             return whole if whole is not None else {}
-        try:
-            return decode(given)
-        except NotJsonError:
-            return {}
+        return readable_arguments(given)
 
 
 class AnthropicAccumulator:

@@ -6,6 +6,8 @@ import msgspec
 
 from shared.wire.json_text import NotJsonError, decode, encode_text
 
+UNREADABLE = "_raw"
+
 
 class ToolCall(msgspec.Struct, frozen=True):
     """One call; `arguments` is JSON text, as the model gave it."""
@@ -38,3 +40,9 @@ def arguments_object(arguments: Any) -> dict[str, Any] | None:
     except NotJsonError:
         return None
     return value if isinstance(value, dict) else None
+
+
+def readable_arguments(arguments: str) -> dict[str, Any]:
+    """Arguments as an object in any case: providers refuse a history with a call whose arguments are not one."""
+    found = arguments_object(arguments)
+    return {UNREADABLE: arguments} if found is None else found

@@ -14,7 +14,6 @@ MAX_DIGITS = 2000
 Number = int | float
 
 
-
 def _rounded(number: Number, digits: int | None = None) -> Number:
     """Python computes ten to the digits for a whole number, however many digits are asked for."""
     if isinstance(digits, int) and abs(digits) > MAX_DIGITS:

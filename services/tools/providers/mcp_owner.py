@@ -126,7 +126,7 @@ class ServerOwner:
     async def _reachable(self, seconds: float) -> Client:
         if self._client is None and self._state in ("starting", "degraded"):
             try:
-                async with asyncio.timeout(min(seconds, self.settings.connect_seconds)):
+                async with asyncio.timeout(min(seconds, self.settings.patience_seconds)):
                     await self._ready.wait()
             except TimeoutError:
                 pass
@@ -175,7 +175,7 @@ class ServerOwner:
         self._lost.clear()
         self._last_words.clear()
         async with AsyncExitStack() as stack:
-            async with asyncio.timeout(self.settings.connect_seconds):
+            async with asyncio.timeout(self.settings.patience_seconds):
                 client = await stack.enter_async_context(
                     Client(self._transport(), message_handler=self._heard, cache=None)
                 )
@@ -200,7 +200,7 @@ class ServerOwner:
                 settings.url,
                 settings.headers,
                 guard=not settings.allow_private,
-                connect_seconds=settings.connect_seconds,
+                connect_seconds=settings.patience_seconds,
                 read_seconds=settings.timeout_seconds + 5,
             )
         return stdio_transport(settings.command, self._environment, settings.cwd, self._last_words)
@@ -215,7 +215,7 @@ class ServerOwner:
             except TimeoutError:
                 pass
             before = [spec.fingerprint for spec in self.specs]
-            async with asyncio.timeout(self.settings.connect_seconds):
+            async with asyncio.timeout(self.settings.patience_seconds):
                 await self._list(client)
             self._failures = 0
             self._last_error = self._complaint()

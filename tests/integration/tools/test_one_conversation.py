@@ -97,7 +97,9 @@ def images_in(body: dict) -> list[str]:
         for part in message["content"] if isinstance(message["content"], list) else []:
             inner = part.get("content") if isinstance(part.get("content"), list) else [part]
             found += [
-                f"{item['source']['media_type']} {item['source']['data']}" if item["type"] == "image" else item["image_url"]["url"]
+                f"{item['source']['media_type']} {item['source']['data']}"
+                if item["type"] == "image"
+                else item["image_url"]["url"]
                 for item in inner
                 if item["type"] in ("image", "image_url")
             ]

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from services.gateway.tool_catalogue import Catalogue
+from services.gateway.tool_selection import ToolSelection, select
+from shared.errors import BadRequest, Unavailable
 from shared.messages.tools import Announce, ServerStatus, ToolSpec
 
 
@@ -58,3 +62,17 @@ def test_a_key_sees_its_own_tools_and_their_servers() -> None:
     (server,) = catalogue.servers_body(["s__one"])
     assert (server["name"], server["state"], server["tool_count"]) == ("s", "ready", 1)
     assert {"name", "state", "version", "tool_count", "last_error"} <= set(server)
+
+
+def test_a_tool_that_may_come_yet_is_not_called_unknown() -> None:
+    catalogue = Catalogue()
+    with pytest.raises(Unavailable):  # no worker at all
+        select(catalogue, ToolSelection(("s__one",)))
+    servers = [ServerStatus(name="s", kind="mcp", state="starting"), ServerStatus(name="t", kind="mcp", state="down")]
+    catalogue.hear(Announce(worker="a", revision=1, servers=servers, tools=[spec("t__x")]))
+    with pytest.raises(Unavailable, match="s__one"):
+        select(catalogue, ToolSelection(("s__one",)))
+    for unknown in ("t__y", "u__z", "plain"):
+        with pytest.raises(BadRequest, match=unknown):
+            select(catalogue, ToolSelection((unknown,)))
+    assert select(catalogue, ToolSelection(("s__*", "t__x"))) == [spec("t__x")]

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from shared.wire import anthropic, openai
 from shared.wire.anthropic import AnthropicAccumulator
 from shared.wire.call_tracker import CallTracker
@@ -111,9 +113,10 @@ def test_a_delta_whose_start_was_lost_is_kept() -> None:
     assert told.message["content"] == [{"type": "text", "text": "x"}]
 
 
-def test_input_cut_by_a_limit_is_empty() -> None:
-    stream = streams.anthropic_stream(streams.tool_block(0, "t", "f", '{"a": "half'), stop="max_tokens")
-    assert added_up(AnthropicAccumulator(), stream).answer()["content"][0]["input"] == {}
+@pytest.mark.parametrize("given", ['{"a": "half', "[1]", "5"])
+def test_input_that_is_not_an_object_is_kept_as_text_in_one(given: str) -> None:
+    stream = streams.anthropic_stream(streams.tool_block(0, "t", "f", given), stop="max_tokens")
+    assert added_up(AnthropicAccumulator(), stream).answer()["content"][0]["input"] == {"_raw": given}
 
 
 def test_calls_are_read_alike_from_both_dialects() -> None:

@@ -42,6 +42,7 @@ class Outcome:
     code: str | None = None
     bytes_out: int | None = None
     images: Sequence[ToolImage] = ()
+    reason: str | None = None
 
     @property
     def is_error(self) -> bool:
@@ -145,7 +146,7 @@ class CallRunner:
                 outcome = _refused("invalid_arguments", f"the arguments are longer than {MOST_ARGUMENTS} characters")
             else:
                 outcome = await self._answered(spec, arguments, earlier, call.id, tell)
-            status, error = outcome.status, "" if outcome.status == "ok" else outcome.text
+            status, error = outcome.status, "" if outcome.status == "ok" else outcome.reason or outcome.text
             return outcome
         finally:
             TOOL_CALLS.labels(spec.server, status).inc()
@@ -248,7 +249,9 @@ class CallRunner:
 
 def cancelled() -> Outcome:
     """The outcome of a call that was stopped: providers reject a history with a call that has no result."""
-    return Outcome(_error_text("cancelled", "cancelled by the user"), status="aborted", code="cancelled")
+    return Outcome(
+        _error_text("cancelled", "cancelled by the user"), status="aborted", code="cancelled", reason="cancelled"
+    )
 
 
 def as_results(calls: Sequence[ToolCall], outcomes: dict[str, Outcome]) -> list[ToolResult]:
@@ -272,7 +275,7 @@ def _outcome_of(event: ToolEvent) -> Outcome:
 
 
 def _refused(code: str, message: str) -> Outcome:
-    return Outcome(_error_text(code, message), status="error", code=code)
+    return Outcome(_error_text(code, message), status="error", code=code, reason=f"{code}: {message}")
 
 
 def _error_text(code: str, message: str) -> str:

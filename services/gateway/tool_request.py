@@ -75,8 +75,7 @@ class Conversation:
 
     def _freed_choice(self) -> Any:
         """The client's choice without the force, which would make the model call tools for ever; None to leave it."""
-        raw = self._members.raw("tool_choice")
-        choice = None if raw is None else msgspec.json.decode(raw)
+        choice: Any = msgspec.json.decode(self._members.raw("tool_choice") or b"null")
         kind = choice.get("type") if isinstance(choice, dict) else choice
         if kind in (None, "auto", "none"):
             return None

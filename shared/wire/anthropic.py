@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from shared.wire.errors import error_event as event_of
 from shared.wire.errors import error_object
-from shared.wire.json_text import NotJsonError, decode, encode
+from shared.wire.json_text import encode
 from shared.wire.lenient import objects, text
 from shared.wire.tool_call import ToolCall, ToolImage, arguments_object, arguments_text, readable_arguments
 from shared.wire.usage import NOTHING_TOLD, TokenUsage

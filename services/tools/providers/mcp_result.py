@@ -1,4 +1,4 @@
-"""What an MCP server answered: text a model can read, and pictures it can look at. What is neither is told, not lost."""
+"""What an MCP server answered: text a model can read, pictures it can look at, and a word on what is neither."""
 
 from typing import Any
 

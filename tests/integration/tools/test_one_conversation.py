@@ -131,7 +131,7 @@ async def test_a_picture_that_a_tool_answers_reaches_the_model_and_what_cannot_i
 @pytest.mark.timeout(60)
 async def test_a_model_that_refuses_pictures_is_told_of_them_in_words(bench: Bench, dialect: str) -> None:
     model = ScriptedModel(Say("", [("web__pictures", {})]), Say(status=400), Say("Blind."))
-    answer, body = await bench.ask(model, dialect)
+    answer, _ = await bench.ask(model, dialect)
     assert answer.status == 200
     assert images_in(model.bodies[1]) != []
     assert images_in(model.bodies[2]) == []

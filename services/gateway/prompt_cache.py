@@ -1,39 +1,36 @@
 """Answers replayed for an equal question: opt-in, per caller, for models of the configured protocols.
 
 As in the seed, the last messages decide; made safe, the key also covers the caller, the user, the model, the system
-prompt, the
-tools and every other parameter, by SHA-256. Only complete text answers are kept: no tool calls, no truncation, no
-error.
+prompt, the tools and every other parameter, by SHA-256. Only complete text answers of the model that was asked are
+kept: no tool calls, no truncation, no error, nothing of a fallback.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
 
 from services.gateway import metrics, replay
 from services.gateway.answers import PassedOn, WholeAnswer
-from services.gateway.transcript import Transcript
+from services.gateway.prompt_question import question
+from services.gateway.transcript import Heard
 from shared import clock, ids
 from shared.cache import Cache
 from shared.config import LiveConfig
 from shared.errors import CacheUnavailable
-from shared.messages.gateway import Answer, Answerer, Call, Ending
+from shared.messages.gateway import Answer, Answerer, Call, Dialect, Ending
 from shared.messages.router import AttemptEnded
 from shared.spool import Spool
-from shared.wire.json_text import decode_exactly
+from shared.wire.json_text import decode_exactly, encode
 from shared.wire.usage import TokenUsage
 
 HEADER = "x-tollway-cache"
-# What a request says about how, not what: it does not change the answer.
-_NOT_COVERED = ("messages", "stream", "stream_options", "metadata", "user", "prompt_cache_key", "safety_identifier")
-_SYSTEM = ("system", "developer")
 
 
 class Kept(msgspec.Struct, frozen=True):
     """A stored answer: the complete body in the dialect it was asked in, and who gave it."""
 
+    dialect: Dialect
     body: bytes
     model: str
     provider: str
@@ -52,31 +49,37 @@ class PromptCache:
         """The answerer with the cache before it, if there is one."""
         return _Cached(self, answerer, scope) if self._config.current.cache.enabled else answerer
 
-    def covers(self, call: Call) -> bool:
-        """Whether a call's model speaks only protocols that are cached."""
+    def native_dialect(self, call: Call) -> Dialect | None:
+        """The dialect the question is told in; None when the model speaks a protocol that is not cached."""
         config = self._config.current
         model = config.models.get(call.model)
         if call.operation != "chat" or model is None:
-            return False
+            return None
         known = [config.providers.get(target.provider) for target in model.targets]
-        return all(provider is not None and provider.protocol in config.cache.protocols for provider in known)
+        spoken = {None if provider is None else provider.protocol for provider in known}
+        if not spoken or not spoken.issubset(config.cache.protocols):
+            return None
+        # Targets of both protocols do not understand the same of a question: each dialect has answers of its own.
+        return call.dialect if len(spoken) > 1 else spoken.pop()
 
     def key_of(self, call: Call, scope: str) -> str | None:
         """The name under which a call's answer is kept; None for what is never cached."""
-        body = decode_exactly(call.body)
-        messages = body.get("messages")
-        if not isinstance(messages, list) or body.get("n") not in (None, 1):
+        native = self.native_dialect(call)
+        asked = native and question(call.body, call.dialect, native, self._config.current.cache.last_messages)
+        if not asked:
             return None
-        leading = [message for message in messages if message.get("role") in _SYSTEM]
         covered = {
-            "scope": [scope, call.named.user_id, call.dialect, call.model],
-            "last": messages[-self._config.current.cache.last_messages :],
-            "system": leading,
-            "rest": {name: value for name, value in body.items() if name not in _NOT_COVERED},
+            "scope": [scope, call.named.user_id, native, call.model],
+            "question": asked,
             "beta": call.headers.get("anthropic-beta"),
         }
         encoded = msgspec.json.Encoder(order="deterministic").encode(covered)
         return "tollway:prompt:" + hashlib.sha256(encoded).hexdigest()
+
+    def is_asked(self, call: Call, provider: str | None, model: str | None) -> bool:
+        """Whether an answer came from the model that was asked, not from a fallback."""
+        asked = self._config.current.models.get(call.model)
+        return asked is not None and any((to.provider, to.model) == (provider, model) for to in asked.targets)
 
     async def find(self, key: str) -> Kept | None:
         """A kept answer; while the cache is away there is none."""
@@ -130,63 +133,47 @@ class _Cached:
 
     async def call(self, call: Call) -> Answer:
         """A kept answer, or the inner one's, which may be kept."""
-        key = self._cache.key_of(call, self._scope) if self._cache.covers(call) else None
+        key = self._cache.key_of(call, self._scope)
         if key is None:
             return PassedOn(await self._inner.call(call), {HEADER: "off"})
         kept = await self._cache.find(key)
-        if kept is not None:
+        message = None if kept is None else replay.told_in(call.dialect, decode_exactly(kept.body), kept.dialect)
+        if kept is not None and message is not None:
             metrics.PROMPT_CACHE.labels("hit").inc()
             self._cache.book(call, kept)
-            return _replayed(call, kept)
+            return _replayed(call, kept, message)
         metrics.PROMPT_CACHE.labels("miss").inc()
-        answer = PassedOn(await self._inner.call(call), {HEADER: "miss"})
-        return _Keeping(answer, call, self._cache, key) if answer.status == 200 else answer
+        answer = await self._inner.call(call)
+        return _Keeping(answer, call, self._cache, key) if answer.status == 200 else PassedOn(answer, {HEADER: "miss"})
 
 
-def _replayed(call: Call, kept: Kept) -> Answer:
+def _replayed(call: Call, kept: Kept, message: dict[str, Any]) -> Answer:
     headers = {
         HEADER: "hit",
         "x-tollway-model": kept.model,
         "x-tollway-provider": kept.provider,
         "x-tollway-attempts": "0",
     }
-    message: dict[str, Any] = decode_exactly(kept.body)
     ending = Ending(attempts=0, usage=kept.usage)
     if not call.stream:
-        return WholeAnswer(200, {**headers, "content-type": "application/json"}, [kept.body], ending)
+        return WholeAnswer(200, {**headers, "content-type": "application/json"}, [encode(message)], ending)
     pieces = replay.stream_of(message, call.dialect, include_usage=call.include_usage)
     return WholeAnswer(200, {**headers, "content-type": "text/event-stream; charset=utf-8"}, pieces, ending)
 
 
-class _Keeping(PassedOn):
+class _Keeping(Heard):
     """An answer that is kept when it ends well."""
 
     def __init__(self, inner: Answer, call: Call, cache: PromptCache, key: str) -> None:
-        super().__init__(inner, {})
-        self._call = call
+        super().__init__(inner, {HEADER: "miss"}, call)
         self._cache = cache
         self._key = key
 
-    @property
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The inner answer's; listened to."""
-        return self._listened()
-
-    async def _listened(self) -> AsyncIterator[bytes]:
-        transcript = Transcript(self._call.dialect, stream=self._call.stream)
-        async for chunk in self._inner.chunks:
-            transcript.feed(chunk)
-            yield chunk
-        ending = self._inner.ending
-        if ending is not None and ending.status == "ok":
-            body = transcript.answer()
-            if body is not None and replay.replayable(body, self._call.dialect):
-                await self._cache.keep(self._key, self._kept(body, ending))
-
-    def _kept(self, body: dict[str, Any], ending: Ending) -> Kept:
-        return Kept(
-            body=msgspec.json.encode(body),
-            model=self.headers.get("x-tollway-model", self._call.model),
-            provider=self.headers.get("x-tollway-provider", ""),
-            usage=ending.usage or TokenUsage(),
-        )
+    async def _heard(self, ending: Ending | None) -> None:
+        model, provider = self.headers.get("x-tollway-model"), self.headers.get("x-tollway-provider")
+        if ending is None or ending.status != "ok" or not self._cache.is_asked(self._call, provider, model):
+            return
+        body, dialect = self._transcript.answer(), self._call.dialect
+        if body is not None and replay.replayable(body, dialect):
+            kept = Kept(dialect, encode(body), model or "", provider or "", ending.usage or TokenUsage())
+            await self._cache.keep(self._key, kept)

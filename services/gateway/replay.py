@@ -1,8 +1,9 @@
-"""A complete text answer told again as the stream it could have been."""
+"""A complete text answer told again, in either dialect, whole or as the stream it could have been."""
 
 from typing import Any
 
 from shared.messages.gateway import Dialect
+from shared.translate.answer import anthropic_answer_to_openai, openai_answer_to_anthropic
 from shared.wire.openai import message_of
 from shared.wire.sse import OPENAI_DONE, encode_object
 
@@ -25,6 +26,14 @@ def replayable(answer: dict[str, Any], dialect: Dialect) -> bool:
     return complete and not odd and not choices[0].get("logprobs") and isinstance(message.get("content"), str)
 
 
+def told_in(dialect: Dialect, answer: dict[str, Any], told: Dialect) -> dict[str, Any] | None:
+    """The answer in a dialect; None when it cannot be told there without a loss."""
+    if dialect == told:
+        return answer
+    other = anthropic_answer_to_openai(answer) if dialect == "openai" else openai_answer_to_anthropic(answer)
+    return other if replayable(other, dialect) else None
+
+
 def stream_of(answer: dict[str, Any], dialect: Dialect, *, include_usage: bool) -> list[bytes]:
     """The events of a stream that gives this answer."""
     return _messages_stream(answer) if dialect == "anthropic" else _chat_stream(answer, include_usage=include_usage)
@@ -35,7 +44,7 @@ def _chat_stream(answer: dict[str, Any], *, include_usage: bool) -> list[bytes]:
     head = {name: value for name, value in answer.items() if name not in ("choices", "usage")}
     head["object"] = "chat.completion.chunk"
     deltas: list[tuple[dict[str, Any], str | None]] = [({"role": "assistant", "content": ""}, None)]
-    deltas += [({name: message[name]}, None) for name in ("reasoning_content", "content") if message.get(name)]
+    deltas += [(delta, None) for delta in _said(message)]
     deltas.append(({}, answer["choices"][0]["finish_reason"]))
     extra = {"usage": None} if include_usage else {}
     events = [
@@ -45,6 +54,17 @@ def _chat_stream(answer: dict[str, Any], *, include_usage: bool) -> list[bytes]:
     if include_usage and answer.get("usage"):
         events.append(encode_object({**head, "choices": [], "usage": answer["usage"]}))
     return [*events, OPENAI_DONE]
+
+
+def _said(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the message says, thoughts and whatever else the provider added first."""
+    extras = [name for name in message if name not in ("role", "content", "thinking_blocks") and message[name]]
+    thoughts = enumerate(message.get("thinking_blocks") or [])
+    return [
+        *({name: message[name]} for name in extras),
+        *({"thinking_blocks": [{"index": index, **block}]} for index, block in thoughts),
+        *([{"content": message["content"]}] if message["content"] else []),
+    ]
 
 
 def _messages_stream(answer: dict[str, Any]) -> list[bytes]:

@@ -6,7 +6,7 @@ others added meanwhile, so nothing is lost and nothing waits. A failed turn save
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -15,7 +15,7 @@ import structlog
 
 from services.gateway.answers import PassedOn
 from services.gateway.history import Continued, History, Message, Said, answered, continued
-from services.gateway.transcript import Transcript
+from services.gateway.transcript import Heard
 from shared import clock
 from shared.cache import Args, Cache, MemoryView, Script
 from shared.config import LiveConfig
@@ -29,7 +29,6 @@ log = structlog.get_logger(__name__)
 HEADER = "x-tollway-session"
 RECENCY = "tollway:sessions"
 MOST_TRIES = 20
-_TERMINAL = (b"[DONE]", b"message_stop")
 
 # A history is kept as JSON: msgpack has no room for the long integers, nor for the spelling of decimals.
 _decode_history = msgspec.json.Decoder(History, float_hook=msgspec.Raw).decode
@@ -182,7 +181,7 @@ class _InSession:
         return self._keep_aborted
 
 
-class _Remembered(PassedOn):
+class _Remembered(Heard):
     """An answer that is saved before the client can see its end, so that its next request finds it."""
 
     def __init__(
@@ -194,30 +193,14 @@ class _Remembered(PassedOn):
         turn: Continued,
         call: Call,
     ) -> None:
-        super().__init__(inner, headers)
+        super().__init__(inner, headers, call)
         self._session = session
         self._read = read
         self._turn = turn
-        self._call = call
-        self._transcript = Transcript(call.dialect, stream=call.stream)
         self._saved = False
 
-    @property
-    def chunks(self) -> AsyncIterator[bytes]:
-        """The inner answer's; the last is held back until the turn is saved."""
-        return self._remembering()
-
-    async def _remembering(self) -> AsyncIterator[bytes]:
-        held: list[bytes] = []
-        async for chunk in self._inner.chunks:
-            self._transcript.feed(chunk)
-            if held or not self._call.stream or any(word in chunk for word in _TERMINAL):
-                held.append(chunk)
-            else:
-                yield chunk
-        await self._save(self._inner.ending, ("ok",))
-        for chunk in held:
-            yield chunk
+    async def _heard(self, ending: Ending | None) -> None:
+        await self._save(ending, ("ok",))
 
     async def close(self, status: str = "aborted") -> None:
         """Close the inner answer; a turn stopped on purpose is saved as far as it came."""

@@ -1,13 +1,17 @@
 """What an answer said, listened to while its bytes pass by."""
 
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import msgspec
 
-from shared.messages.gateway import Dialect
+from services.gateway.answers import PassedOn
+from shared.messages.gateway import Answer, Call, Dialect, Ending
 from shared.wire import anthropic, openai
 from shared.wire.json_text import decode_exactly
 from shared.wire.sse import DONE, SseReader
+
+_TERMINAL = (b"[DONE]", b"message_stop")
 
 
 class Transcript:
@@ -63,3 +67,35 @@ class Transcript:
         if not said:
             return None
         return {name: value for name, value in message.items() if value is not None or name == "content"}
+
+
+class Heard(PassedOn):
+    """An answer that is listened to; its end is held back until what was heard is kept, so that the client's next
+    request finds it.
+    """
+
+    def __init__(self, inner: Answer, headers: Mapping[str, str], call: Call) -> None:
+        super().__init__(inner, headers)
+        self._call = call
+        self._transcript = Transcript(call.dialect, stream=call.stream)
+
+    @property
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The inner answer's; what comes with its end comes last."""
+        return self._listened()
+
+    async def _listened(self) -> AsyncIterator[bytes]:
+        held: list[bytes] = []
+        async for chunk in self._inner.chunks:
+            self._transcript.feed(chunk)
+            if held or not self._call.stream or any(word in chunk for word in _TERMINAL):
+                held.append(chunk)
+            else:
+                yield chunk
+        await self._heard(self._inner.ending)
+        for chunk in held:
+            yield chunk
+
+    async def _heard(self, ending: Ending | None) -> None:
+        """Keep what was heard; called once, before the end is passed on."""
+        raise NotImplementedError

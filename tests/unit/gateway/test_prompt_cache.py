@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.gateway import Gateway, ScriptedAnswer, opened
+from shared.messages.gateway import Ending
+from tests.fakes.gateway import Gateway, Response, ScriptedAnswer, message, opened, usage
 
 CONFIG: dict[str, Any] = {
-    "providers": {"a": {"protocol": "anthropic", "base_url": "http://a"}, "o": {"base_url": "http://o"}},
+    "providers": {"p": {"protocol": "anthropic", "base_url": "http://p"}, "o": {"base_url": "http://o"}},
     "models": {
-        "m": {"targets": [{"provider": "a", "model": "m"}]},
+        "m": {"targets": [{"provider": "p", "model": "m"}]},
         "open": {"targets": [{"provider": "o", "model": "open"}]},
     },
     "cache": {"enabled": True},
@@ -38,6 +39,90 @@ async def test_an_equal_question_is_answered_from_the_cache_plain_and_streamed(t
         assert hit.request_id.startswith("req_")
 
 
+def _turns(text: str) -> list[dict[str, Any]]:
+    return [
+        {"role": "user", "content": "older"},
+        {"role": "assistant", "content": "x"},
+        {"role": "user", "content": [{"type": "text", "text": text}]},
+    ]
+
+
+@pytest.mark.parametrize("asked", ["openai", "anthropic"])
+@pytest.mark.parametrize("kept_stream", [True, False])
+async def test_a_hit_is_told_in_the_other_dialect_plain_and_streamed(
+    tmp_path: Path, asked: str, kept_stream: bool
+) -> None:
+    bodies = {
+        "openai": (
+            "/v1/chat/completions",
+            {
+                "max_tokens": 50,
+                "temperature": 0.5,
+                "messages": [{"role": "system", "content": "be kind"}, *_turns("q")],
+            },
+        ),
+        "anthropic": (
+            "/v1/messages",
+            {"max_tokens": 50, "temperature": 0.5, "system": "be kind", "messages": _turns("q")},
+        ),
+    }
+    other = "anthropic" if asked == "openai" else "openai"
+    async with opened(tmp_path, CONFIG) as gateway:
+
+        async def ask(dialect: str, *, stream: bool) -> Response:
+            path, body = bodies[dialect]
+            return await gateway.ask(path, {"model": "m", "stream": stream, **body})
+
+        assert (await ask(asked, stream=kept_stream)).headers["x-tollway-cache"] == "miss"
+        plain, streamed = await ask(other, stream=False), await ask(other, stream=True)
+        assert plain.headers["x-tollway-cache"] == streamed.headers["x-tollway-cache"] == "hit"
+        told = plain.json()
+        said = told["choices"][0]["message"]["content"] if other == "openai" else told["content"][0]["text"]
+        assert said == "hello there"
+        assert streamed.body.endswith(b"[DONE]\n\n" if other == "openai" else b'"message_stop"}\n\n')
+        assert b"hello there" in streamed.body
+        assert len(gateway.router.calls) == 1
+
+
+async def test_thoughts_with_their_signatures_are_replayed_in_both_dialects(tmp_path: Path) -> None:
+    thought = {"type": "thinking", "thinking": "hm", "signature": "sig"}
+    whole = {**message("hello"), "content": [thought, {"type": "text", "text": "hello"}]}
+    async with opened(tmp_path, CONFIG) as gateway:
+        final = Ending(usage=usage(1, 2))
+        headers = {"content-type": "application/json", "x-tollway-model": "m", "x-tollway-provider": "p"}
+        gateway.router.script = lambda _: ScriptedAnswer(200, headers, [json.dumps(whole).encode()], final=final)
+        await gateway.messages()
+        again = await gateway.messages(stream=True)
+        chat = await gateway.chat(max_tokens=50, stream=True)
+        assert again.headers["x-tollway-cache"] == chat.headers["x-tollway-cache"] == "hit"
+        assert b'"signature_delta","signature":"sig"' in again.body
+        assert b'"reasoning_content":"hm"' in chat.body
+        assert b'"thinking_blocks":[{"index":0,"type":"thinking","thinking":"hm","signature":"sig"}]' in chat.body
+
+
+async def test_an_answer_of_a_fallback_is_not_kept(tmp_path: Path) -> None:
+    async with opened(tmp_path, CONFIG) as gateway:
+        headers = {"content-type": "application/json", "x-tollway-model": "other", "x-tollway-provider": "p"}
+        body = [json.dumps(message("x")).encode()]
+        gateway.router.script = lambda _: ScriptedAnswer(200, headers, body)
+        for _ in range(2):
+            assert (await gateway.messages()).headers["x-tollway-cache"] == "miss"
+
+
+async def test_the_answer_is_kept_before_the_client_sees_its_end(tmp_path: Path) -> None:
+    async with opened(tmp_path, CONFIG) as gateway:
+        for dialect, ask in (("openai", gateway.chat), ("anthropic", gateway.messages)):
+            visit = gateway.visit("POST", *_streamed(dialect))
+            await visit.until(lambda response: b"[DONE]" in response.body or b'"message_stop"' in response.body)
+            assert (await ask(dialect, max_tokens=50)).headers["x-tollway-cache"] == "hit"
+            await visit.done()
+
+
+def _streamed(text: str) -> tuple[str, dict[str, Any]]:
+    body = {"model": "m", "max_tokens": 50, "stream": True, "messages": [{"role": "user", "content": text}]}
+    return ("/v1/chat/completions" if text == "openai" else "/v1/messages"), body
+
+
 async def test_off_unless_asked_for_and_only_for_the_protocols_named(gateway: Gateway, tmp_path: Path) -> None:
     assert (await gateway.chat()).headers["x-tollway-cache"] == "off"
     (tmp_path / "other").mkdir()
@@ -50,7 +135,8 @@ async def test_off_unless_asked_for_and_only_for_the_protocols_named(gateway: Ga
     "change",
     [
         {"temperature": 0.5},
-        {"tools": []},
+        {"tools": [{"type": "function", "function": {"name": "f"}}]},
+        {"seed": 1},  # the provider is never told of it, the client expects that it counts
         {"user_id": "u2"},
         {"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "hi"}]},
     ],

@@ -2,7 +2,8 @@
 
 One hash per key holds: `m0 … m11` the last minute in slots of five seconds, each `slot|requests|tokens`; `dw ds mw ms`
 the day and month in force with what was spent in them; `held` the sum of the reservations `r:<id>` = `amount|expiry`,
-and `hx` the time at which the first of them expires. Amounts are nano-units; -1 stands for "no limit".
+`hx` the time at which the first of them expires, and `lost` is there when one expired unsettled, so that only the
+ledger knows what was spent of it. Amounts are nano-units; -1 stands for "no limit".
 """
 
 import math
@@ -63,7 +64,7 @@ local function sweep(now)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 2) == 'r:' then
       local amount, ends = string.match(all[i + 1], '(.+)|(.+)')
-      if tonumber(ends) <= now then redis.call('HDEL', h, all[i])
+      if tonumber(ends) <= now then redis.call('HDEL', h, all[i]) put('lost', 1)
       else
         held = held + tonumber(amount)
         if not soonest or tonumber(ends) < soonest then soonest = tonumber(ends) end
@@ -101,7 +102,7 @@ if verdict == 0 and tpm >= 0 then
 end
 if verdict == 0 and (dlimit >= 0 or mlimit >= 0) then
   sweep(now)
-  if num('dw') ~= day or num('mw') ~= month then verdict = 5
+  if num('dw') ~= day or num('mw') ~= month or num('lost') > 0 then verdict = 5
   else
     local held = num('held')
     local droom, mroom = dlimit - num('ds') - held, mlimit - num('ms') - held
@@ -165,6 +166,7 @@ local function seed(window, spent, start, amount)
 end
 seed('dw', 'ds', tonumber(ARGV[1]), tonumber(ARGV[2]))
 seed('mw', 'ms', tonumber(ARGV[3]), tonumber(ARGV[4]))
+redis.call('HDEL', h, 'lost')
 redis.call('EXPIRE', h, tonumber(ARGV[5]))
 return 1
 """
@@ -174,7 +176,7 @@ _LOOK_LUA = (
     _LUA_COMMON
     + """
 sweep(tonumber(ARGV[1]))
-local known = num('dw') == tonumber(ARGV[2]) and num('mw') == tonumber(ARGV[3])
+local known = num('dw') == tonumber(ARGV[2]) and num('mw') == tonumber(ARGV[3]) and num('lost') == 0
 return {known and 1 or 0, num('ds'), num('ms'), num('held')}
 """
 )
@@ -223,6 +225,7 @@ class _Hash:
             amount, ends = map(float, self.fields[name].split("|"))
             if ends <= now:
                 del self.fields[name]
+                self["lost"] = 1
             else:
                 held, soonest = held + amount, min(ends, soonest or ends)
         self["held"] = held
@@ -289,7 +292,7 @@ def _money(
     row: _Hash, day: tuple[float, float], month: tuple[float, float], nano: float, least: float
 ) -> tuple[int, float]:
     """Whether there is room for an amount, and how much of it can be held."""
-    if row["dw"] != day[0] or row["mw"] != month[0]:
+    if row["dw"] != day[0] or row["mw"] != month[0] or row["lost"]:
         return UNKNOWN_SPEND, nano
     for limit, spent, verdict in ((day[1], row["ds"], DAY), (month[1], row["ms"], MONTH)):
         if limit >= 0:
@@ -330,6 +333,7 @@ def _seed(view: MemoryView, keys: Sequence[str], args: Args) -> int:
     for window, spent, start, amount in (("dw", "ds", args[0], args[1]), ("mw", "ms", args[2], args[3])):
         row[spent] = float(amount) if row[window] != float(start) else max(row[spent], float(amount))
         row[window] = float(start)
+    row.fields.pop("lost", None)
     view.expire(keys[0], float(args[4]))
     return 1
 
@@ -337,7 +341,7 @@ def _seed(view: MemoryView, keys: Sequence[str], args: Args) -> int:
 def _look(view: MemoryView, keys: Sequence[str], args: Args) -> list[int]:
     row = _Hash(view, keys[0])
     row.sweep(float(args[0]))
-    known = row["dw"] == float(args[1]) and row["mw"] == float(args[2])
+    known = row["dw"] == float(args[1]) and row["mw"] == float(args[2]) and not row["lost"]
     return [int(known), int(row["ds"]), int(row["ms"]), int(row["held"])]
 
 

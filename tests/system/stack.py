@@ -31,6 +31,7 @@ BEHAVIOURS = (
     "long-100",
     "slow-20",
     "slow-100",
+    "slow-500",
     "cut",
     "think",
     "s429",
@@ -70,11 +71,12 @@ class Stack:
     split: dict[str, str] | None = None  # the servers' URLs; None = everything in one process
     config: dict[str, Any] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
+    replicas: tuple[str, ...] = ()  # more of a service when split, named after it: "gateway2"
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.provider_port = free_port()
-        self.ports = {name: free_port() for name in SERVICES}
+        self.ports = {name: free_port() for name in (*SERVICES, *self.replicas)}
         self.url = f"http://127.0.0.1:{self.ports['gateway']}"
         self.provider_url = f"http://127.0.0.1:{self.provider_port}"
         self.config_path = self.data / "tollway.yaml"
@@ -130,7 +132,7 @@ class Stack:
 
     def start(self) -> "Stack":
         self._spawn("provider", [sys.executable, str(ROOT / "tests/fakes/model_provider.py"), str(self.provider_port)])
-        for name in SERVICES if self.split is not None else ("tollway",):
+        for name in self.services:
             self.start_service(name)
         self.wait_ready()
         return self
@@ -138,7 +140,7 @@ class Stack:
     def start_service(self, name: str) -> None:
         listen = ["--port", str(self.ports[name] if self.split is not None else self.ports["gateway"])]
         rest = ["--config", str(self.config_path), "--data", str(self.data / name)]
-        verb = ["up"] if self.split is None else ["serve", name]
+        verb = ["up"] if self.split is None else ["serve", name.rstrip("23456789")]
         self._spawn(name, [sys.executable, "-m", "services", *verb, *listen, *rest])
 
     def wait_ready(self, seconds: float = 120.0) -> None:
@@ -148,7 +150,7 @@ class Stack:
 
     @property
     def services(self) -> tuple[str, ...]:
-        return ("tollway",) if self.split is None else SERVICES
+        return ("tollway",) if self.split is None else (*SERVICES, *self.replicas)
 
     @staticmethod
     def _is_ready(port: int) -> bool:

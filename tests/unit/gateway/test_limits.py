@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from services.gateway.limit_scripts import ADMIT
+from services.gateway.limit_scripts import ADMIT, DAY, OK, RENEW, SEED, UNKNOWN_SPEND
 from shared import clock
 from shared.cache import Script
 from tests.fakes.gateway import Gateway, ScriptedAnswer, opened
@@ -119,13 +119,28 @@ async def test_an_orphaned_reservation_expires(gateway: Gateway) -> None:
     cache, now = gateway.resources.cache, clock.now()
     await cache.run(_SEEDED, ["k"], [])
 
-    async def admit(at: float, reservation: str) -> int:
-        args = [at, -1, -1, 1, 1, 1, 100, 1, -1, 80, 80, reservation, at + 30, 1000]
-        return (await cache.run(ADMIT, ["k"], args))[0]
+    async def admit(at: float, reservation: str, nano: int = 80) -> int:
+        args = [at, -1, -1, 1, 1, 1, 100, 1, -1, nano, nano, reservation, at + 30, 1000]
+        return int((await cache.run(ADMIT, ["k"], args))[0])
 
-    assert await admit(now, "one") == 0
-    assert await admit(now + 1, "two") == 3
-    assert await admit(now + 31, "three") == 0
+    assert await admit(now, "one") == OK
+    assert await admit(now + 1, "two") == DAY
+    # What the lost request had used only the ledger knows: it is asked before anybody is let in again.
+    assert await admit(now + 31, "three") == UNKNOWN_SPEND
+    await cache.run(SEED, ["k"], [1, 30, 1, 30, 1000])
+    assert await admit(now + 31, "three") == DAY
+    assert await admit(now + 31, "four", nano=70) == OK
+
+
+async def test_what_a_dead_process_had_spent_counts_from_the_moment_its_reservation_expires(tmp_path: Path) -> None:
+    async with opened(tmp_path, QWEN) as gateway:
+        key_id, secret = await gateway.make_key(budget_per_day=1)
+        assert (await gateway.chat(key=secret, model="qwen-plus")).status == 200
+        cache, name, long_ago = gateway.resources.cache, f"tollway:limits:{key_id}", clock.now() - 1
+        await cache.run(RENEW, [name], [long_ago, "orphan", NANO // 2])
+        gateway.spend[key_id] = NANO // 4
+        standing = (await gateway.admin("GET", f"keys/{key_id}")).json()["standing"]
+        assert standing == {"spent_today": 0.25, "spent_this_month": 0.25, "reserved": 0}
 
 
 def _seed_windows(view: object, keys: object, args: object) -> int:

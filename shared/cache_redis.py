@@ -16,7 +16,9 @@ from shared.errors import CacheUnavailable
 
 T = TypeVar("T")
 
-DEADLINE_SECONDS = 0.25
+CONNECT_SECONDS = 0.25
+ANSWER_SECONDS = 0.5
+DEADLINE_SECONDS = 0.8  # with the wait for a connection: a request goes on without the cache within a second
 CONNECTIONS = 32
 # After a failure we answer at once for this long, so that a dead Redis costs one deadline and not one per request.
 REST_SECONDS = 1.0
@@ -35,8 +37,8 @@ class RedisCache:
         pool = aioredis.BlockingConnectionPool.from_url(
             url,
             timeout=DEADLINE_SECONDS,
-            socket_timeout=DEADLINE_SECONDS,
-            socket_connect_timeout=DEADLINE_SECONDS,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=CONNECT_SECONDS,
             retry=Retry(NoBackoff(), 1),
             health_check_interval=15,
             max_connections=CONNECTIONS,
@@ -44,6 +46,7 @@ class RedisCache:
         self._client: aioredis.Redis = aioredis.Redis.from_pool(pool)
         self._scripts: dict[str, AsyncScript] = {}
         self._rest_until = 0.0
+        self._answered_at = 0.0
         self.connected = False
 
     async def open(self) -> None:
@@ -109,18 +112,21 @@ class RedisCache:
         return await self._do(known(keys=list(keys), args=list(args)))
 
     async def _do(self, operation: Awaitable[T]) -> T:
-        if clock.monotonic() < self._rest_until:
+        began = clock.monotonic()
+        if began < self._rest_until:
             if asyncio.iscoroutine(operation):
                 operation.close()
             raise CacheUnavailable
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS * 2):
+            async with asyncio.timeout(DEADLINE_SECONDS):
                 found = await operation
         except (RedisError, OSError, TimeoutError) as error:
-            self.connected = False
-            self._rest_until = clock.monotonic() + REST_SECONDS
+            if self._answered_at < began:  # what answered others meanwhile is slow, not away
+                self.connected = False
+                self._rest_until = clock.monotonic() + REST_SECONDS
             raise CacheUnavailable from error
         self.connected = True
+        self._answered_at = clock.monotonic()
         return found
 
 

@@ -17,6 +17,8 @@ from shared.errors import Forbidden
 from shared.messages.envelope import Named
 from shared.messages.gateway import Answer, Answerer, Call
 
+AUTO = "auto"
+
 
 class ToolLoop(Protocol):
     """The tool loop as the use case sees it."""
@@ -119,6 +121,7 @@ def _call(admitted: Admitted, request: ClientRequest) -> Call:
         headers=admitted.headers,
         query=admitted.query,
         byo=request.byo,
+        exact=admitted.caller.key is not None and not admitted.caller.key.may_use(AUTO),
         traceparent=admitted.traceparent,
     )
 

@@ -1,7 +1,8 @@
 """The gateway's front: hot doors by exact path without a framework, forwarded surfaces, and FastAPI for the rest."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
+from services.gateway.errors import MethodNotAllowed
 from services.gateway.exchange import Exchange, Floor, dialect_of
 from services.gateway.routes.forward import Forwarder
 from shared.config import Config, LiveConfig
@@ -13,14 +14,6 @@ CHAT_PATHS = ("/v1/chat/completions", "/api/v1/chat/completions")
 BASES = ("/v1", "/api/v1")
 OPERATIONS = ("/health", "/ready", "/metrics", "/docs", "/openapi.json", "/")  # most are answered before they get here
 _READING = ("GET", "HEAD")
-
-
-class MethodNotAllowed(TollwayError):
-    """This method is not allowed here."""
-
-    code = "method_not_allowed"
-    status = 405
-    log_level = "info"
 
 
 Door = tuple[App, tuple[str, ...] | None, Dialect | None]  # the app, its methods (None: its own affair), its dialect
@@ -61,7 +54,7 @@ class Edge:
             if methods is None or method in methods:
                 await app(scope, receive, send)
             else:
-                await self._refuse(scope, receive, send, dialect, _not_allowed(methods))
+                await self._refuse(scope, receive, send, dialect, MethodNotAllowed.use(methods))
         elif (forward := self._forwarder.find(path)) is not None:
             await forward(scope, receive, send)
         else:
@@ -91,11 +84,6 @@ def chat_paths(config: Config) -> list[str]:
 
 def _tidy(prefix: str) -> str:
     return prefix.rstrip("/")
-
-
-def _not_allowed(methods: Iterable[str]) -> TollwayError:
-    allowed = ", ".join(methods)
-    return MethodNotAllowed(f"This method is not allowed here; use {allowed}.", headers={"allow": allowed})
 
 
 def _raising(error: TollwayError) -> Callable[[Exchange], Awaitable[None]]:

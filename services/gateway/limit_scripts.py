@@ -172,6 +172,17 @@ return 1
 """
 )
 
+_CATCH_UP_LUA = (
+    _LUA_COMMON
+    + """
+local slot, found = slots(tonumber(ARGV[1]))
+local requests, tokens = tonumber(ARGV[2]) - used(found, 2), tonumber(ARGV[3]) - used(found, 3)
+if requests > 0 or tokens > 0 then add(slot, math.max(0, requests), math.max(0, tokens)) end
+redis.call('EXPIRE', h, tonumber(ARGV[4]))
+return 1
+"""
+)
+
 _LOOK_LUA = (
     _LUA_COMMON
     + """
@@ -338,6 +349,17 @@ def _seed(view: MemoryView, keys: Sequence[str], args: Args) -> int:
     return 1
 
 
+def _catch_up(view: MemoryView, keys: Sequence[str], args: Args) -> int:
+    row, now = _Hash(view, keys[0]), float(args[0])
+    slots = row.slots(now)
+    requests = int(args[1]) - sum(entry[1] for entry in slots)
+    tokens = int(args[2]) - sum(entry[2] for entry in slots)
+    if requests > 0 or tokens > 0:
+        row.add(int(now // SLOT_SECONDS), max(0, requests), max(0, tokens))
+    view.expire(keys[0], float(args[3]))
+    return 1
+
+
 def _look(view: MemoryView, keys: Sequence[str], args: Args) -> list[int]:
     row = _Hash(view, keys[0])
     row.sweep(float(args[0]))
@@ -349,4 +371,5 @@ ADMIT = Script("gateway_admit", _ADMIT_LUA, _admit)
 SETTLE = Script("gateway_settle", _SETTLE_LUA, _settle)
 RENEW = Script("gateway_renew", _RENEW_LUA, _renew)
 SEED = Script("gateway_seed", _SEED_LUA, _seed)
+CATCH_UP = Script("gateway_catch_up", _CATCH_UP_LUA, _catch_up)
 LOOK = Script("gateway_look", _LOOK_LUA, _look)

@@ -1,11 +1,11 @@
 """Admission: one atomic step reserves a request's place in its key's rates and its possible cost in its
 budgets.
 
-A reservation lives for `LIFETIME_SECONDS` unless its process renews it, so that a crash frees the key
-again. While the shared
-cache is away, every process counts by itself, with what was spent told by the ledger.
+A reservation lives for `LIFETIME_SECONDS` unless its process renews it, so that a crash frees the key again. While
+the shared cache is away, every process counts by itself, from what it was told last and what the ledger says was spent.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
@@ -32,6 +32,8 @@ UNBOUNDED_OUTPUT_TOKENS = 4096  # reserved for a request that sets no bound itse
 USUAL_OUTPUT_TOKENS = 256  # of an unbounded request against a rate, which is soft where a budget is not
 UNKNOWN_OUTPUT_TOKENS = 1  # the least a request is admitted with while nothing is known of the model's answers
 MOST_HABITS = 1000
+MOST_SECONDS_KNOWN = 60
+SHARED = "shared"  # the reservation that stands for all that was held when the shared cache went away
 NO_LIMIT = -1
 
 
@@ -59,6 +61,15 @@ class BudgetStanding:
     reserved: int
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What the shared cache told last of a key's limits."""
+
+    at: float
+    windows: tuple[int, int]
+    told: list[int]
+
+
 @dataclass
 class _Habit:
     """The most output tokens a model was lately seen to use for requests without a bound."""
@@ -80,6 +91,7 @@ class Limiter:
         self._holds: set[Hold] = set()
         self._habits: dict[str, _Habit] = {}
         self._active: dict[str, Key] = {}
+        self._known: dict[str, _Known] = {}
 
     def take_active(self) -> list[Key]:
         """Keys with a budget that were used since the last time."""
@@ -114,6 +126,8 @@ class Limiter:
         if told[0] == scripts.UNKNOWN_SPEND:
             await self._seed(key, cache)
             cache, told = await self._run(scripts.ADMIT, key, args)
+        if cache is self._cache:
+            self._known[key.id] = _Known(now, (day, month), told)
         standing = Standing.of(key, told)
         _raise_if_refused(key, told, standing, request.dialect)
         hold = Hold(
@@ -197,10 +211,27 @@ class Limiter:
         return (inputs, most), (inputs, min(most, usual if usual is not None else UNKNOWN_OUTPUT_TOKENS))
 
     async def _run(self, script: Script, key: Key, args: Args) -> tuple[Cache, list[int]]:
-        try:
-            return self._cache, await self._cache.run(script, [_name(key)], args)
-        except CacheUnavailable:
-            return self._alone, await self._alone.run(script, [_name(key)], args)
+        for _ in range(2):
+            with suppress(CacheUnavailable):
+                return self._cache, await self._cache.run(script, [_name(key)], args)
+            if not self._cache.connected:
+                break
+            # It answers others and was only too slow for us; to be counted twice is better than not to be counted.
+        await self._catch_up(key)
+        return self._alone, await self._alone.run(script, [_name(key)], args)
+
+    async def _catch_up(self, key: Key) -> None:
+        """Begin to count alone where the shared count stood; what others hold is held until the ledger knows better."""
+        known, now, names = self._known.pop(key.id, None), clock.now(), [_name(key)]
+        if known is None or now - known.at > MOST_SECONDS_KNOWN:
+            return
+        _, _, _, requests, tokens, *_, spent_today, spent_this_month, held = known.told
+        await self._alone.run(scripts.CATCH_UP, names, [now, requests, tokens, IDLE_SECONDS])
+        if key.budgeted:
+            day, month = known.windows
+            await self._alone.run(scripts.SETTLE, names, [now, SHARED, 0, 0, 0, IDLE_SECONDS])
+            await self._alone.run(scripts.SEED, names, [day, spent_today, month, spent_this_month, IDLE_SECONDS])
+            await self._alone.run(scripts.RENEW, names, [now + LIFETIME_SECONDS, SHARED, held])
 
     async def _seed(self, key: Key, cache: Cache) -> None:
         spent = await self._spending.of_key(key.id)

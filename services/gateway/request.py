@@ -23,6 +23,10 @@ _ACTED_ON = _OWN | {
     "input", "system", "tools", "metadata", "prompt_cache_key",
 }  # fmt: skip
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
+_LONE_SURROGATE = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
 _DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * MAX_DIGITS
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
@@ -31,8 +35,20 @@ _LONG_RUN = re.compile(rb"[A-Za-z0-9+/=_-]{2048,}+")
 _TOKENS_OF_A_RUN = 1600  # about what an image costs, however many bytes it has
 
 
+# What a value must be, by its first byte, for members that we or the translation act on; null stands for nothing.
+_KINDS = (
+    (b"-0123456789", "a number", ("temperature", "top_p", "n")),
+    (b"[", "an array", ("tools", "functions", "stop_sequences")),
+    (b'"[', "a string or an array", ("stop", "system")),
+    (b'"{', "a string or an object", ("tool_choice",)),
+    (b"{", "an object", ("response_format", "thinking")),
+)
+_CONTENT = b'"[n'
+
+
 class _Message(msgspec.Struct):
     role: str
+    content: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _StreamOptions(msgspec.Struct):
@@ -144,7 +160,7 @@ def read_members(body: bytes) -> Members:
     except msgspec.ValidationError as error:
         raise BadRequest("The body must be a JSON object.") from error
     except msgspec.DecodeError as error:
-        raise BadRequest(f"The body is not valid JSON: {error}") from error
+        raise BadRequest(f"The body is not valid JSON: {_reason(body, error)}") from error
     except RecursionError as error:
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.") from error
     if _too_deep(body):
@@ -152,6 +168,13 @@ def read_members(body: bytes) -> Members:
     if len(body) > MAX_DIGITS and _has_long_number(body):
         raise BadRequest(f"The body holds a number of more than {MAX_DIGITS} digits.")
     return members
+
+
+def _reason(body: bytes, error: msgspec.DecodeError) -> str:
+    """The parser's words, except where they mislead: it takes half a surrogate pair for a cut body."""
+    if b"\\u" in body and _LONE_SURROGATE.search(body):
+        return "a string holds half of a surrogate pair"
+    return str(error)
 
 
 def _has_long_number(body: bytes) -> bool:
@@ -176,10 +199,25 @@ def _check_content(members: Members, dialect: Dialect, operation: Operation) -> 
         if _read(members, "input", _input, required=True) in ("", []):
             raise BadRequest("'input' must not be empty.", param="input")
         return
-    if not _read(members, "messages", _messages, required=True):
+    messages = _read(members, "messages", _messages, required=True)
+    if not messages:
         raise BadRequest("'messages' must not be empty.", param="messages")
+    for place, message in enumerate(messages):
+        if memoryview(message.content)[0] not in _CONTENT:
+            param = f"messages[{place}].content"
+            raise BadRequest(f"'{param}' must be a string or an array.", param=param)
+    _check_kinds(members)
     if dialect == "anthropic" and operation == "chat" and _read(members, "max_tokens", _count) is None:
         raise BadRequest("max_tokens: Field required", param="max_tokens")
+
+
+def _check_kinds(members: Members) -> None:
+    for first_bytes, kind, names in _KINDS:
+        for name in names:
+            if name in members:
+                raw = members.raw(name)
+                if raw and raw != b"null" and raw[0] not in first_bytes:
+                    raise BadRequest(f"'{name}' must be {kind}.", param=name)
 
 
 def _read(members: Members, name: str, decoder: msgspec.json.Decoder[Any], *, required: bool = False) -> Any:
@@ -194,6 +232,9 @@ def _read(members: Members, name: str, decoder: msgspec.json.Decoder[Any], *, re
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$")
         param = name + place.rstrip("`")
+        if missing := _MISSING.fullmatch(reason):
+            param = f"{param}.{missing[1]}"
+            raise BadRequest(f"'{param}' is required.", param=param) from error
         raise BadRequest(f"'{param}' is not valid: {reason}.", param=param) from error
 
 

@@ -11,6 +11,7 @@ from services.router.course import Course
 from services.router.errors import NoModelAvailable, NotOffered, UnknownModel
 from services.router.record import Records
 from shared import clock
+from shared.errors import Forbidden
 from shared.messages.gateway import Call
 
 # How many other models `auto` goes on to when the best one cannot answer.
@@ -37,16 +38,21 @@ class Planner:
         self._claim_probe = claim_probe
         self._dice = dice
 
-    def name(self, catalog: Catalog, wanted: str) -> Named:
-        """The model a name stands for; raises UnknownModel or NoModelAvailable."""
+    def name(self, catalog: Catalog, wanted: str, *, exact: bool = False) -> Named:
+        """The model a name stands for; raises UnknownModel, Forbidden or NoModelAvailable."""
         model = catalog.get(wanted)
         if model is not None:
             return Named(model, catalog.fallbacks(model))
         model = catalog.passed_on(wanted) if wanted != AUTO else None
-        if wanted != AUTO and catalog.config.routing.unknown_model == "error":
-            if model is None:
-                raise UnknownModel(f"The model {wanted[:_LONGEST_NAME]!r} does not exist.", param="model")
-            return Named(model, [])
+        unknown = catalog.config.routing.unknown_model
+        if wanted != AUTO and (exact or unknown == "error"):
+            if model is not None:
+                return Named(model, [])
+            name = repr(wanted[:_LONGEST_NAME])
+            if unknown == "error":
+                raise UnknownModel(f"The model {name} does not exist.", param="model")
+            told = f"There is no model {name}, and this key may not use 'auto' in its place."
+            raise Forbidden(told, param="model", code="model_not_allowed")
         ranked = self._choice.best(catalog.for_auto, clock.now())
         if model is not None:
             return Named(model, ranked[:_OTHERS_FOR_AUTO])
@@ -58,7 +64,7 @@ class Planner:
 
     async def course(self, catalog: Catalog, call: Call) -> Course:
         """The order of attempts for a call."""
-        named = self.name(catalog, call.model)
+        named = self.name(catalog, call.model, exact=call.exact)
         own = self._able(catalog, named.model.targets, call)
         fallbacks = [able for model in named.fallbacks if (able := self._able(catalog, model.targets, call))]
         if not own and not fallbacks:

@@ -35,6 +35,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first_attempt: int = 1
     byo: Byo | None = None
     traceparent: str | None = None
+    exact: bool = False  # the caller may not use `auto`, so no other model may stand in for a name that is not known
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

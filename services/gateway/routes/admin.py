@@ -23,8 +23,8 @@ _MOMENT: list[Any] = [{"type": "string", "format": "date-time"}, {"type": "numbe
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
 Pattern = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00]*$")]
 Patterns = Annotated[list[Pattern], Field(max_length=500)]
-Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
-Budget = Annotated[float, Field(ge=0, le=MOST_COUNT, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True, ge=1, le=MOST_COUNT)]
+Budget = Annotated[float, Field(strict=True, ge=0, le=MOST_COUNT, allow_inf_nan=False)]
 KeyId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 

@@ -11,7 +11,7 @@ from services.gateway.answers import whole_body
 from services.gateway.chat_answer import ChatAnswer, ChatEvents
 from services.gateway.chat_request import read_chat, read_stop
 from services.gateway.chat_running import RunningChats
-from services.gateway.edge import MethodNotAllowed
+from services.gateway.errors import MethodNotAllowed
 from services.gateway.exchange import Exchange, Floor
 from services.gateway.prompt_cache import HEADER
 from services.gateway.request import Admitted
@@ -195,5 +195,4 @@ def _told(body: bytes) -> TollwayError:
 
 def _require(method: str, *allowed: str) -> None:
     if method not in allowed:
-        names = ", ".join(allowed)
-        raise MethodNotAllowed(f"This method is not allowed here; use {names}.", headers={"allow": names})
+        raise MethodNotAllowed.use(allowed)

@@ -8,8 +8,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from services.gateway import refusal
+from services.gateway.errors import MethodNotAllowed
 from services.gateway.exchange import dialect_of
 from services.gateway.openapi import ApiDocument
 from shared import ids
@@ -90,11 +92,18 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 -- registered for this class alone
-    kind = _KINDS.get(error.status_code, BadRequest)
-    told = kind(str(error.detail), code="method_not_allowed" if error.status_code == 405 else None)
+    told: TollwayError = _KINDS.get(error.status_code, BadRequest)(str(error.detail))
     if error.status_code == 404:
         told = NotFound(f"There is nothing at {request.url.path[:200]}.")
-    return _response(told, error.status_code, dict(error.headers or {}), dialect_of(request.scope))
+    elif error.status_code == 405:
+        told = MethodNotAllowed.use(_methods(request))
+    return _response(told, error.status_code, dict(told.headers), dialect_of(request.scope))
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path takes by any of its routes; the framework names those of the first."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in routes for method in getattr(route, "methods", None) or ()})
 
 
 async def _on_anything(_: Request, error: Exception) -> JSONResponse:

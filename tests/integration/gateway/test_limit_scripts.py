@@ -45,6 +45,8 @@ def step(dice: random.Random, now: float, known: list[str]) -> tuple[Any, list[A
         ]
     if kind < 0.85:
         return scripts.RENEW, [now + 30, dice.choice(known), dice.randrange(1, 1_000_000)]
+    if kind < 0.88:
+        return scripts.CATCH_UP, [now, dice.randrange(8), dice.randrange(400), 1000]
     if kind < 0.93:
         return scripts.LOOK, [now, day, day]
     return scripts.SEED, [day, dice.randrange(2_000_000_000), day, dice.randrange(2_000_000_000), 1000]

@@ -100,6 +100,16 @@ async def test_a_clients_own_marks_label_usage_and_keep_no_history(
         ({**CHAT, "messages": "hi"}, "messages"),
         ({**CHAT, "messages": ["hi"]}, "messages[0]"),
         ({**CHAT, "messages": [{"role": 1}]}, "messages[0].role"),
+        ({**CHAT, "messages": [*CHAT["messages"], {}]}, "messages[1].role"),
+        ({**CHAT, "messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({**CHAT, "messages": [{"role": "user", "content": {}}]}, "messages[0].content"),
+        ({**CHAT, "temperature": "hot"}, "temperature"),
+        ({**CHAT, "top_p": True}, "top_p"),
+        ({**CHAT, "n": "two"}, "n"),
+        ({**CHAT, "tools": {}}, "tools"),
+        ({**CHAT, "tool_choice": 5}, "tool_choice"),
+        ({**CHAT, "stop": {}}, "stop"),
+        ({**CHAT, "response_format": "json"}, "response_format"),
         ({**CHAT, "stream": "yes"}, "stream"),
         ({**CHAT, "session_id": 5}, "session_id"),
         ({**CHAT, "session_id": "x" * 300}, "session_id"),
@@ -117,6 +127,20 @@ async def test_bad_input_is_400_and_names_the_field(gateway: Gateway, body: obje
     assert error["param"] == param
     assert error["type"] == "invalid_request_error"
     assert not gateway.router.calls
+
+
+async def test_what_means_nothing_is_taken_as_absent(gateway: Gateway) -> None:
+    nothing = dict.fromkeys(("tools", "tool_choice", "stop", "response_format", "temperature", "max_tokens", "stream"))
+    body = {**CHAT, **nothing, "messages": [*CHAT["messages"], {"role": "assistant", "content": None}]}
+    assert (await gateway.ask("/v1/chat/completions", body)).status == 200
+
+
+@pytest.mark.parametrize("half", [b"\\ud800", b"\\uDBFFx", b"\\udc00", b"\\ud83d\\ud83d\\ude00"])
+async def test_half_a_surrogate_pair_is_called_by_its_name(gateway: Gateway, half: bytes) -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"' + half + b'"}]}'
+    answer = await gateway.ask("/v1/chat/completions", body)
+    assert answer.status == 400
+    assert "surrogate" in answer.json()["error"]["message"]
 
 
 async def test_messages_refuse_in_their_own_shape(gateway: Gateway) -> None:

@@ -1,11 +1,15 @@
 """Rates and budgets hold, also under concurrency, and give back what was not used."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from services.gateway.limit_scripts import ADMIT, DAY, OK, RENEW, SEED, UNKNOWN_SPEND
 from shared import clock
-from shared.cache import Script
+from shared.cache import Args, Script
+from shared.cache_memory import MemoryCache
+from shared.errors import CacheUnavailable
 from tests.fakes.gateway import Gateway, ScriptedAnswer, opened
 
 NANO = 1_000_000_000
@@ -163,3 +167,28 @@ async def test_a_wait_is_never_longer_than_a_minute_and_then_there_is_room(gatew
     assert 0 < wait <= 60
     assert (await admit(began + 30 + wait - 0.1))[0] == 1
     assert (await admit(began + 30 + wait))[0] == 0
+
+
+class _Fickle(MemoryCache):
+    """A shared cache that can go away."""
+
+    away = False
+
+    async def run(self, script: Script, keys: Sequence[str], args: Args) -> Any:
+        self.connected = not self.away
+        if self.away:
+            raise CacheUnavailable
+        return await super().run(script, keys, args)
+
+
+async def test_a_process_left_alone_goes_on_counting_where_the_shared_count_stood(tmp_path: Path) -> None:
+    cache = _Fickle()
+    async with opened(tmp_path, QWEN, cache=cache) as gateway:
+        _, rated = await gateway.make_key(requests_per_minute=5)
+        _, poor = await gateway.make_key(budget_per_day=COST * 5.5)
+        for _ in range(4):
+            assert (await gateway.chat(key=rated)).status == 200
+            assert (await gateway.chat(key=poor, model="qwen-plus")).status == 200
+        cache.away = True
+        assert [(await gateway.chat(key=rated)).status for _ in range(2)] == [200, 429]
+        assert [(await gateway.chat(key=poor, model="qwen-plus")).status for _ in range(3)] == [200, 402, 402]

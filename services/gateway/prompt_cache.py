@@ -56,11 +56,12 @@ class PromptCache:
         if call.operation != "chat" or model is None:
             return None
         known = [config.providers.get(target.provider) for target in model.targets]
-        spoken = {None if provider is None else provider.protocol for provider in known}
-        if not spoken or not spoken.issubset(config.cache.protocols):
+        spoken = {provider.protocol for provider in known if provider is not None}
+        cached = [protocol for protocol in config.cache.protocols if protocol in spoken]
+        if None in known or len(cached) < len(spoken):
             return None
         # Targets of both protocols do not understand the same of a question: each dialect has answers of its own.
-        return call.dialect if len(spoken) > 1 else spoken.pop()
+        return cached[0] if len(cached) == 1 else call.dialect
 
     def key_of(self, call: Call, scope: str) -> str | None:
         """The name under which a call's answer is kept; None for what is never cached."""

@@ -61,7 +61,8 @@ def _amount(value: float, language: str) -> str:
     size = abs(value)
     if size >= SCALED_FROM[language]:
         scaled, step = _scaled(value, language)
-        return f"{scaled:,.2f}{step}" if abs(scaled) < 100 else f"{scaled:,.0f}{step}"
+        digits = 2 if abs(scaled) < 99.995 else 1 if abs(scaled) < 999.95 else 0
+        return f"{scaled:,.{digits}f}{step}"
     if size >= 1_000:
         return f"{value:,.0f}"
     if 0.9 < size < 1.1 or 0.01 <= size < 1:
@@ -87,9 +88,9 @@ def _scaled(value: float, language: str) -> tuple[float, str]:
 def _percent(value: float, *, signed: bool) -> str:
     percent = value * 100
     size = abs(percent)
-    if size >= 1000:
+    if size >= 1000 or percent in (0, 100):
         digits = 0
-    elif size >= 0.1 or size == 0:
+    elif size >= 0.1:
         digits = 1
     else:
         digits = 3 if size >= 0.001 or signed else 5
@@ -126,12 +127,13 @@ WRITERS: dict[str, Callable[[float, str], str]] = {
     "usd": lambda value, language: _money(_amount(value, language), language),
     "tokens": _tokens,
     "count": lambda value, language: _minus(f"{value:,.0f}"),
-    "rank": lambda value, language: f"#{value:.0f}",
+    "rank": lambda value, language: f"#{value:,.0f}",
     "change": lambda value, language: _percent(value, signed=True),
     "percent": lambda value, language: _percent(value, signed=False),
     "bps": lambda value, language: _points(value, language, signed=True),
     "distance": lambda value, language: _points(value, language, signed=False),
     "days": _days,
     "cost": _cost,
+    "index": lambda value, language: _minus(f"{value:,.1f}"),
     "index1": lambda value, language: f"{value:.3f}",
 }

@@ -70,6 +70,13 @@ OWN_FACTS = {
 DROPPED = ("no_protocol",)
 
 
+def series_names(analysis: Analysis) -> dict[str, str]:
+    """What the lines of a chart are called: the token by its symbol, where it has one."""
+    named: dict[str, str] = dict(words(analysis.subject["language"])["series"])
+    symbol = analysis.subject["symbol"]
+    return named | {"token": symbol} if symbol else named
+
+
 class Page:
     """The template's values for one report in one language."""
 
@@ -80,6 +87,7 @@ class Page:
         self._w = words(self._language)
         self._facts = by_id(analysis.facts)
         self._print = for_print
+        self._series = series_names(analysis)
 
     def values(self) -> dict[str, Any]:
         subject, w = self._a.subject, self._w
@@ -101,6 +109,7 @@ class Page:
                 {**alarm, "by": ", ".join(dict.fromkeys(map(self._source, alarm["sources"])))}
                 for alarm in self._a.alarms
             ],
+            "quality_note": self._quality_note(),
             "no_alarms": w["page"]["no_alarms" if self._value("checks_known") is not None else "no_checks"],
             "disagreements": [self._disagreement(row) for row in self._a.disagreements],
             "changed_elsewhere": [self._changed(row) for row in self._a.quality["changed_elsewhere"]],
@@ -164,18 +173,24 @@ class Page:
             page["insight_model"].format(model=self._insight.model, kept=self._insight.kept, made=self._insight.made)
         )
 
+    def _quality_note(self) -> str:
+        quality = self._a.quality
+        shares = {name: self._text(quality[name], "percent") for name in ("facts_known", "sources_answered")}
+        return str(self._w["page"]["quality_note"].format(**{**quality, **shares}))
+
     def _key_numbers(self) -> list[dict[str, Any]]:
         chosen = KEY_NUMBERS.get(self._a.subject["class"], KEY_NUMBERS["general"])
         return [self._fact_row(self._facts[name]) for name in chosen if name in self._facts]
 
     def _fact_row(self, fact: Fact) -> dict[str, Any]:
+        text = self._text(fact.value, fact.unit)
         missing = self._w["reasons"].get(fact.reason, fact.reason) if fact.value is None else None
         return {
             "id": fact.id,
             "label": self._label(fact.id),
-            "text": self._text(fact.value, fact.unit),
+            "text": text,
             "missing": missing,
-            "down": _falls(fact.value, fact.unit),
+            "down": _falls(text, fact.unit),
         }
 
     def _worth(self, chapter: str) -> bool:
@@ -199,7 +214,7 @@ class Page:
         title, subtitle = self._w["charts"][spec["id"]]
         label = self._spoken(spec, title)
         drawn = {
-            size: draw(spec, self._w["series"], self._language, narrow=size == "narrow", label=label)
+            size: draw(spec, self._series, self._language, narrow=size == "narrow", label=label)
             for size in (("wide",) if self._print else ("wide", "narrow"))
         }
         if self._print:
@@ -230,7 +245,7 @@ class Page:
         if spec["kind"] in ("ranks", "columns"):
             rows = [[str(name), self._text(value, spec["unit"])] for name, value in spec["rows"]]
             return [w["page"]["measure"], w["page"]["value"]], rows
-        names = [w["series"].get(one["name"], self._label(one["name"])) for one in spec["series"]]
+        names = [self._series.get(one["name"], self._label(one["name"])) for one in spec["series"]]
         head = [w["page"]["date"], *(names if len(names) > 1 else [w["page"]["value"]])]
         if spec["kind"] == "bars":
             pairs = grouped(spec["days"], spec["series"][0]["values"])
@@ -249,14 +264,16 @@ class Page:
         return {
             "id": table["id"],
             "title": self._w["tables"][table["id"]],
-            "head": [{"text": self._w["columns"][name], "n": unit != "text"} for name, unit in table["columns"]],
+            "head": [{"text": self._w["columns"][name], "n": unit != "date"} for name, unit in table["columns"]],
             "rows": rows,
         }
 
     def _cell(self, value: Any, unit: str) -> dict[str, Any]:
-        if value is None and unit == "text":
-            return {"text": self._w["page"]["recovered_not"], "n": False, "down": False}
-        return {"text": self._text(value, unit), "n": unit != "text", "down": _falls(value, unit)}
+        if unit == "date":
+            text = self._w["page"]["recovered_not"] if value is None else date_text(value, self._language, year=True)
+            return {"text": text, "n": False, "down": False}
+        text = self._text(value, unit)
+        return {"text": text, "n": True, "down": _falls(text, unit)}
 
     def _disagreement(self, row: dict[str, Any]) -> dict[str, Any]:
         page = self._w["page"]
@@ -292,5 +309,6 @@ class Page:
         }
 
 
-def _falls(value: Any, unit: str) -> bool:
-    return unit == "change" and isinstance(value, int | float) and value < 0
+def _falls(text: str, unit: str) -> bool:
+    """As written: what rounds to nothing has no direction."""
+    return unit == "change" and text.startswith("−")

@@ -81,7 +81,7 @@ def provider_changes(material: Material) -> list[dict[str, Any]]:
 
 def grade(book: Book, statuses: list[str], rows: list[dict[str, Any]], filled: int, days: int) -> dict[str, Any]:
     """Coverage of facts and sources, less what disagrees or was interpolated, as a letter."""
-    facts = [fact for fact in book if fact.reason not in ("no_protocol", "never_left", "too_short")]
+    facts = [fact for fact in book if fact.reason not in ("no_protocol", "no_limit", "never_left", "too_short")]
     covered = sum(fact.value is not None for fact in facts) / len(facts) if facts else 0.0
     asked = [status for status in statuses if status != "skipped"]
     answered = sum(status in ("ok", "unknown") for status in asked) / len(asked) if asked else 0.0

@@ -18,7 +18,7 @@ from services.reports.charts.draw import alone
 from services.reports.charts.svg import fixed
 from services.reports.facts import Analysis
 from services.reports.insight.claims import Insight, by_id, fill
-from services.reports.page import Page
+from services.reports.page import Page, series_names
 from services.reports.words import words
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -135,7 +135,7 @@ def png(analysis: Analysis) -> bytes:
             "subtitle": subtitle + kind,
             "source": text["page"]["footer"] + kind,
         }
-        drawn.append(fixed(alone(spec, text["series"], language, caption)))
+        drawn.append(fixed(alone(spec, series_names(analysis), language, caption)))
     return stacked(drawn)
 
 

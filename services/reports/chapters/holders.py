@@ -24,9 +24,12 @@ def write(material: Material) -> None:
         why = "list_too_short" if shares else reason
         book.add(f"top_{size}", part, "percent", source, formula=f"sum of the largest {size}", reason=why)
     own = [holder["share"] for holder in holders if not is_public(holder)]
-    part = metrics.top_share(own, 10)
+    # Without the tags nothing tells an exchange from a whale; the raw figure must not stand in for this one.
+    tagged = bool(material.of("goplus").get("holders")) or any(holder.get("tag") for holder in holders)
+    part = metrics.top_share(own, 10) if tagged else None
     formula = "the same without exchanges, bridges, pools, burn addresses"
-    book.add("top_10_adjusted", part, "percent", source, formula=formula, reason=reason)
+    why = "no_tags" if shares and not tagged else "list_too_short" if shares else reason
+    book.add("top_10_adjusted", part, "percent", source, formula=formula, reason=why)
     formula = "sum of squared shares, listed holders"
     squared = sum(share**2 for share in shares) if shares else None
     book.add("holder_hhi", squared, "index1", source, formula=formula, reason=reason)
@@ -40,7 +43,7 @@ def write(material: Material) -> None:
 def is_public(holder: dict[str, Any]) -> bool:
     """Whether an address holds for many people, or for none."""
     tag = str(holder.get("tag") or "").lower()
-    return holder.get("address") in PUBLIC_ADDRESSES or any(word in tag for word in PUBLIC_TAGS)
+    return str(holder.get("address")).lower() in PUBLIC_ADDRESSES or any(word in tag for word in PUBLIC_TAGS)
 
 
 def _best_list(material: Material) -> tuple[str, list[dict[str, Any]]]:
@@ -48,8 +51,8 @@ def _best_list(material: Material) -> tuple[str, list[dict[str, Any]]]:
     tagged = material.of("goplus").get("holders") or []
     if not longest:
         return "goplus", sorted(tagged, key=lambda holder: -holder["share"])
-    tags = {holder["address"]: holder for holder in tagged}
-    merged = [{**tags.get(holder["address"], {}), **holder} for holder in longest]
+    tags = {str(holder["address"]).lower(): holder for holder in tagged}
+    merged = [{**tags.get(str(holder["address"]).lower(), {}), **holder} for holder in longest]
     return "ethplorer", sorted(merged, key=lambda holder: -holder["share"])
 
 

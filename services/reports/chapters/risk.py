@@ -1,9 +1,7 @@
 """Risk: how far the price swings and falls, and what was earned for bearing it."""
 
-from datetime import date
-
 from services.reports import metrics
-from services.reports.chapters.market import EPOCH, SOURCE
+from services.reports.chapters.market import SOURCE
 from services.reports.chapters.material import Material, rounded
 
 WORST = 5
@@ -51,9 +49,9 @@ def _falls(material: Material, reason: str) -> None:
     start = material.history.last(material.days).days
     rows = [
         [
-            _iso(start[slump.peak]),
-            _iso(start[slump.trough]),
-            _iso(start[slump.recovered]) if slump.recovered is not None else None,
+            start[slump.peak],
+            start[slump.trough],
+            start[slump.recovered] if slump.recovered is not None else None,
             slump.depth,
             float(slump.length),
         ]
@@ -61,17 +59,13 @@ def _falls(material: Material, reason: str) -> None:
         if slump.depth < -0.01
     ]
     columns = [
-        ("peak", "text"),
-        ("trough", "text"),
-        ("recovered", "text"),
+        ("peak", "date"),
+        ("trough", "date"),
+        ("recovered", "date"),
         ("depth", "change"),
         ("length", "days"),
     ]
     material.table("slumps", "risk", columns, rows)
-
-
-def _iso(day: int) -> str:
-    return date.fromordinal(day + EPOCH).isoformat()
 
 
 def _rewards(material: Material, reason: str) -> None:

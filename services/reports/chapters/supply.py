@@ -10,8 +10,12 @@ def write(material: Material) -> None:
     book = material.book
     market = material.of(SOURCE).get("market") or {}
     reason = material.reason(SOURCE)
+    uncapped = market.get("uncapped")
+    if uncapped is None and market:
+        uncapped = market.get("max") is None
     for name in ("circulating", "total", "max"):
-        book.add(f"supply_{name}", market.get(name), "tokens", SOURCE, reason=reason)
+        why = "no_limit" if name == "max" and uncapped else reason
+        book.add(f"supply_{name}", market.get(name), "tokens", SOURCE, reason=why)
     limit = market.get("max") or market.get("total")
     circulating = market.get("circulating")
     ratio = circulating / limit if circulating and limit else None
@@ -21,9 +25,6 @@ def write(material: Material) -> None:
     cap, diluted = book.number("market_cap"), book.number("diluted_value")
     gap = diluted / cap - 1 if cap and diluted else None
     book.add("dilution", gap, "change", SOURCE, formula="diluted value / market cap - 1", reason=reason)
-    uncapped = market.get("uncapped")
-    if uncapped is None and market:
-        uncapped = market.get("max") is None
     book.add("uncapped", uncapped, "flag", SOURCE, reason=reason)
     _growth(material)
 

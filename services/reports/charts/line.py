@@ -26,9 +26,9 @@ class Frame:
 def draw(canvas: Canvas, spec: dict[str, Any], language: str, names: dict[str, str]) -> None:
     series, unit = spec["series"], spec["unit"]
     labels = [_end_label(one, unit, language, names, alone=len(series) == 1) for one in series]
-    room = max(width_of(label, 12) for label in labels) + 14
+    room = max(width_of(label, 12, bold=True) for label in labels) + 12
     marks = _marks(spec)
-    edge = max(width_of(figures.brief(mark, unit, language), 11) for mark in marks) + 8
+    edge = max(width_of(figures.brief(mark, unit, language), 11) for mark in marks) + 10
     frame = _frame(canvas, spec, marks, (edge, room))
     _bands(canvas, spec, frame)
     _axes(canvas, spec, frame, marks, language)
@@ -58,7 +58,7 @@ def _marks(spec: dict[str, Any]) -> list[float]:
     # Room for the label under the lowest point, where the axis is free to go lower.
     tight = (low - marks[0]) / (marks[-1] - marks[0]) < 0.1
     below = marks[0] - (marks[1] - marks[0])
-    if len(spec["series"]) == 1 and "floor" not in spec and tight and (below >= 0 or marks[0] < 0):
+    if len(spec["series"]) == 1 and "floor" not in spec and tight and spec.get("lowest", 0.0 if marks[0] >= 0 else below) <= below:
         marks.insert(0, round(below, 12))
     return marks
 

@@ -17,7 +17,7 @@ def height(spec: dict[str, Any], width: float) -> float:
 def draw(canvas: Canvas, spec: dict[str, Any], language: str, names: dict[str, str]) -> None:
     rows = [(names.get(str(name), str(name)), float(value)) for name, value in spec["rows"]]
     written = [figures.write(value, spec["unit"], language) for _, value in rows]
-    room = max(width_of(text, 12) for text in written) + 8
+    room = max(width_of(text, 12, bold=True) for text in written) + 8
     longest = max(value for _, value in rows) or 1.0
     wide = canvas.width > NARROW
     left = min(240.0, max(width_of(name, 12) for name, _ in rows) + 10) if wide else 0.0

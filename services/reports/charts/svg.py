@@ -44,9 +44,10 @@ def fixed(svg: str, palette: dict[str, str] = LIGHT) -> str:
     return _VARIABLE.sub(lambda match: palette.get(match.group(1), "#000"), svg)
 
 
-def width_of(text: str, size: float) -> float:
-    """About how wide a text will be; wide characters count double."""
-    return sum(size if ord(char) > 0x2E80 else size * 0.54 for char in text)
+def width_of(text: str, size: float, *, bold: bool = False) -> float:
+    """How wide a text can get in the widest of our fonts (DejaVu); wide characters count double."""
+    narrow = size * (0.69 if bold else 0.6)
+    return sum(size if ord(char) > 0x2E80 else narrow * (0.55 if char in " .,:" else 1) for char in text)
 
 
 @dataclass(slots=True)

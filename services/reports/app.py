@@ -75,7 +75,7 @@ async def compose(
 
     def builder(number: int) -> Builder:
         worker = worker_name(incarnation, number)
-        return Builder(work, artifacts, recipes, resources.tasks, worker, limits, offer_again, bell.ring)
+        return Builder(work, artifacts, recipes, resources.tasks, worker, limits, offer_again, bell)
 
     workers = {
         f"worker-{number}": Consumer(

@@ -14,7 +14,7 @@ import structlog
 from services.reports import counters
 from services.reports.artifacts import ArtifactFolder
 from services.reports.errors import BuildError, CancelledByOwnerError, LeaseLostError
-from services.reports.job import CANCELLED, FAILED, PARTIAL, STAGES, SUCCEEDED, Job
+from services.reports.job import CANCELLED, FAILED, PARTIAL, STAGES, SUCCEEDED, Job, close
 from services.reports.plan import (
     BEAT_SECONDS,
     CAP_RETRY_SECONDS,
@@ -24,6 +24,7 @@ from services.reports.plan import (
     MOST_FAILURES,
     RETRY_SECONDS,
 )
+from services.reports.progress import Bell
 from services.reports.recipes import Outcome, Recipe
 from services.reports.store.work import WorkStore
 from shared import clock
@@ -47,7 +48,7 @@ class Builder:
         worker: str,
         limits: Callable[[], tuple[int, int]],
         offer_again: Callable[[str, float], Awaitable[None]],
-        told: Callable[[str], None],
+        bell: Bell,
     ) -> None:
         self._store = store
         self._artifacts = artifacts
@@ -56,7 +57,7 @@ class Builder:
         self._worker = worker
         self._limits = limits
         self._offer_again = offer_again
-        self._told = told
+        self._bell = bell
 
     async def run(self, job_id: str) -> None:
         """Claim the job, if it is free, and bring it as far as it goes."""
@@ -66,19 +67,22 @@ class Builder:
             await self._offer_again(job_id, clock.now() + CAP_RETRY_SECONDS)
         if job is None:
             return
-        self._told(job.id)
+        self._bell.ring(job.id)
         started = clock.monotonic()
         try:
             ended = await self._watched(job)
         except LeaseLostError:
             log.info("report_lease_lost", job=job.id, attempt=job.attempt)
+            if not await self._store.exists(job.id):
+                # Deleted while it was built: nobody else will come for the files of this attempt.
+                await asyncio.to_thread(self._artifacts.remove, job.id)
             return
         except asyncio.CancelledError:
             # The process stops: the next worker shall not have to wait until the lease has run out.
             await asyncio.shield(self._store.release(job.id, job.attempt, clock.now()))
             raise
         finally:
-            self._told(job.id)
+            self._bell.ring(job.id)
         counters.ENDED.labels(job.type, ended).inc()
         counters.SECONDS.labels(job.type).observe(clock.monotonic() - started)
         log.info(
@@ -112,7 +116,8 @@ class Builder:
 
     async def _beat(self, job: Job) -> None:
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            # Whoever cancels or deletes the job in this process rings, so that nobody waits for the next beat.
+            await self._bell.wait(job.id, BEAT_SECONDS)
             try:
                 await self._store.beat(job, clock.now(), LEASE_SECONDS)
             except (LeaseLostError, CancelledByOwnerError):
@@ -129,7 +134,7 @@ class Builder:
 
             def mutate(held: Job) -> None:
                 held.status = CANCELLED
-                _close(held, "cancelled")
+                close(held, CANCELLED)
 
             await self._store.finish(job, mutate, clock.now())
             return CANCELLED
@@ -163,7 +168,7 @@ class Builder:
         def mutate(held: Job) -> None:
             held.status = FAILED
             held.error = {"code": code, "message": message, "retryable": retryable}
-            _close(held, FAILED)
+            close(held, FAILED)
 
         await self._store.finish(job, mutate, clock.now())
         return FAILED
@@ -196,7 +201,7 @@ class Builder:
                 held.progress = max(held.progress, STAGES[held.type][stage])
 
         await self._store.change(job, mutate)
-        self._told(job.id)
+        self._bell.ring(job.id)
 
     async def _store_artifacts(self, job: Job, outcome: Outcome, folder: Any) -> str:
         await self._mark(job, "store", started=True)
@@ -223,8 +228,3 @@ def _mark(job: Job, stage: str, *, started: bool) -> None:
     now = clock.utc_now().isoformat(timespec="milliseconds")
     changes = {"status": "running", "started": now} if started else {"status": "done", "ended": now}
     job.stages = [row | changes if row["name"] == stage else row for row in job.stages]
-
-
-def _close(job: Job, status: str) -> None:
-    """The stage that was running when the job ended badly says so."""
-    job.stages = [row | {"status": status} if row["status"] == "running" else row for row in job.stages]

@@ -12,12 +12,14 @@ from services.reports.identity import Caller, Doorkeeper
 from services.reports.job import CANCELLED, FAILED, Job, fresh_stages
 from services.reports.plan import MOST_WAITING_PER_OWNER
 from services.reports.progress import Bell
-from services.reports.request import fingerprint, read
+from services.reports.request import fingerprint, ignored, read
 from services.reports.store.jobs import JobStore
 from services.reports.webhooks import Webhooks, new_secret
 from shared import clock
 from shared.errors import NotFound, RateLimited
 from shared.ids import new_id
+
+MOST_IGNORED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Desk:
             idempotency_key=key,
             webhook_url=url,
             webhook_secret=secret,
+            warnings=ignored(body)[:MOST_IGNORED],
             created_at=clock.now(),
         )
         kept, fresh = await self.jobs.create(job)

@@ -65,6 +65,11 @@ def fresh_stages(kind: str) -> list[dict[str, Any]]:
     return [{"name": name, "status": "pending", "started": None, "ended": None} for name in STAGES[kind]]
 
 
+def close(job: Job, status: str) -> None:
+    """The stage that was running when the job ended badly says so."""
+    job.stages = [row | {"status": status} if row["status"] == "running" else row for row in job.stages]
+
+
 def shown(job: Job) -> dict[str, Any]:
     """The job as the outside sees it."""
     return {

@@ -73,7 +73,7 @@ class InsightChoice(BaseModel):
 class _Common(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
     language: Annotated[str, AfterValidator(_language)] = "en"
-    webhook_url: Annotated[str, Field(max_length=2000)] | None = None
+    webhook_url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
 
 
 class TokenRequest(_Common):
@@ -107,6 +107,16 @@ class UsageRequest(_Common):
     ] = ["json"]
 
 
+MODELS: dict[str, type[_Common]] = {"token": TokenRequest, "usage": UsageRequest}
+FORMAT_NAMES = ("format", "formats")
+
+
+def ignored(body: dict[str, Any]) -> list[str]:
+    """Fields that mean nothing in this type of report, so that a slip of the pen does not pass unseen."""
+    known = {*MODELS[body.get("type", "token")].model_fields, *FORMAT_NAMES}
+    return [f"ignored: there is no field {name[:60]!r} in this type of report" for name in body if name not in known]
+
+
 def read(body: Any) -> dict[str, Any]:
     """The normalised request; raises FieldInvalid naming the field."""
     if not isinstance(body, dict):
@@ -114,13 +124,13 @@ def read(body: Any) -> dict[str, Any]:
     kind = body.get("type", "token")
     if kind not in ("token", "usage"):
         raise FieldInvalid("type: 'token' or 'usage'", param="type")
-    if "format" in body and "formats" not in body:
-        body = {**body, "formats": body["format"]}
-    if body.get("formats") is None:
-        body = {name: value for name, value in body.items() if name != "formats"}
+    body = {name: value for name, value in body.items() if not (name in FORMAT_NAMES and value is None)}
+    if "format" in body:
+        single = _listed(body.pop("format"))
+        if _listed(body.setdefault("formats", single)) != single:
+            raise FieldInvalid("format: says something else than formats; give one of them", param="format")
     try:
-        model = TokenRequest if kind == "token" else UsageRequest
-        return model.model_validate(body).model_dump(mode="json")
+        return MODELS[kind].model_validate(body).model_dump(mode="json")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"] if part not in ("bool", "InsightChoice"))

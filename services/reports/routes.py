@@ -2,27 +2,33 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Annotated, Any, NoReturn
 
 import msgspec
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from services.reports.artifacts import CONTENT_TYPES
 from services.reports.desk import Desk
 from services.reports.errors import BodyTooLarge, FieldInvalid
-from services.reports.job import STATUSES, Job, shown
+from services.reports.job import STAGES, STATUSES, Job, shown
 from services.reports.progress import follow, until_moved
 from services.reports.request import schema
 from shared.errors import BadRequest, TollwayError, UnsupportedEncoding
+from shared.ids import is_uuid
 
 router = APIRouter(prefix="/v1/reports")
 BODY = {"application/json": {"schema": schema()}}
 BODY_BYTES = 256 * 1024
 KEY_CHARACTERS = 255
+MOST_LEVELS = 200
+STRING, BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"'), re.compile(rb"[\[\]{}]")
 # The page brings its own policy; this one holds even for a browser that opens it as its origin.
 PAGE_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -62,7 +68,8 @@ async def create(request: Request) -> Response:
 async def listed(
     request: Request,
     status: str | None = None,
-    cursor: Annotated[str | None, Query(max_length=64)] = None,
+    kind: Annotated[str | None, Query(alias="type")] = None,
+    cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> Response:
     """The caller's jobs, newest first."""
@@ -70,7 +77,11 @@ async def listed(
     caller = desk.door.identify(request.headers)
     if status is not None and status not in STATUSES:
         raise FieldInvalid(f"status: one of {', '.join(STATUSES)}", param="status")
-    found = await desk.jobs.listed(caller.sees, status, cursor, limit + 1)
+    if kind is not None and kind not in STAGES:
+        raise FieldInvalid(f"type: one of {', '.join(STAGES)}", param="type")
+    if cursor is not None and not is_uuid(cursor):
+        raise FieldInvalid("cursor: the next_cursor of an earlier page", param="cursor")
+    found = await desk.jobs.listed(caller.sees, status, kind, cursor, limit + 1)
     page = found[:limit]
     following = page[-1].id if len(found) > limit else None
     return Json({"object": "list", "data": [shown(job) for job in page], "next_cursor": following})
@@ -85,13 +96,15 @@ async def read(request: Request, job_id: str, wait: Annotated[float, Query(ge=0,
     if wait and not job.is_terminal:
         await until_moved(desk.jobs, desk.bell, job.id, wait, desk.draining)
         job = await _own(request, job_id)
-    etag = f'"{job.id}-{job.sequence}"'
+    answer = Json(shown(job))
+    etag = f'"{sha256(answer.body).hexdigest()[:32]}"'
     headers = {"etag": etag, "cache-control": "no-cache"}
     if not job.is_terminal:
         headers["retry-after"] = "2"
-    if request.headers.get("if-none-match") == etag:
+    if _has(request, etag):
         return Response(status_code=304, headers=headers)
-    return Json(shown(job), headers=headers)
+    answer.headers.update(headers)
+    return answer
 
 
 @router.get("/{job_id}/events")
@@ -101,6 +114,8 @@ async def events(request: Request, job_id: str) -> Response:
     job = await _own(request, job_id)
     last = request.headers.get("last-event-id", request.query_params.get("last_event_id", "")).strip()
     after = int(last) if last.isascii() and last.isdigit() and len(last) <= 9 else 0
+    # A number that was never told is no place to resume at.
+    after = after if after <= job.sequence else 0
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     frames = follow(desk.jobs, desk.bell, job.id, after, desk.draining)
     return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
@@ -118,10 +133,12 @@ async def artifact(request: Request, job_id: str, form: str) -> Response:
         "etag": etag,
         "cache-control": "private, max-age=0, must-revalidate",
         "x-content-type-options": "nosniff",
-        "content-security-policy": PAGE_POLICY,
         "referrer-policy": "no-referrer",
     }
-    if request.headers.get("if-none-match") == etag:
+    if form == "html":
+        # Only there: a browser's own viewer of PDF does not start in a sandbox.
+        headers["content-security-policy"] = PAGE_POLICY
+    if _has(request, etag):
         return Response(status_code=304, headers=headers)
     return FileResponse(
         path,
@@ -147,6 +164,12 @@ async def delete(request: Request, job_id: str) -> Response:
     return Response(status_code=204)
 
 
+def _has(request: Request, etag: str) -> bool:
+    """Whether the client has this version already."""
+    told = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
+    return etag in told or "*" in told
+
+
 async def _own(request: Request, job_id: str) -> Job:
     desk = desk_of(request)
     return await desk.find(desk.door.identify(request.headers), job_id)
@@ -168,12 +191,22 @@ async def read_json(request: Request) -> Any:
 def parse(body: bytes) -> Any:
     """Strict JSON: no doubled names, no NaN, no lone surrogates; raises BadRequest."""
     try:
+        if _is_too_deep(body):
+            raise BadRequest(f"The body is nested deeper than {MOST_LEVELS} levels.", param="body", code="invalid_json")
         msgspec.json.decode(body)
         return json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse)
     except BadRequest:
         raise
     except (ValueError, RecursionError) as error:
         raise BadRequest("The body is not valid JSON.", param="body", code="invalid_json") from error
+
+
+def _is_too_deep(body: bytes) -> bool:
+    level = deepest = 0
+    for bracket in BRACKETS.findall(STRING.sub(b"", body)):
+        level += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, level)
+    return deepest > MOST_LEVELS
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -222,8 +255,22 @@ async def _invalid(_: Request, error: Exception) -> Response:
     return Json(body, status_code=422)
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 -- the same
     kind = _KINDS.get(error.status_code, "invalid_request_error")
     code = str(error.detail).lower().replace(" ", "_")
-    return Json(error_body(str(error.detail), kind, code, None), status_code=error.status_code, headers=error.headers)
+    headers = {**(error.headers or {}), **_allowed(request, error.status_code)}
+    return Json(error_body(str(error.detail), kind, code, None), status_code=error.status_code, headers=headers)
+
+
+def _allowed(request: Request, status: int) -> dict[str, str]:
+    """Every method the address knows; the framework names those of one route alone."""
+    if status != 405:
+        return {}
+    methods = {
+        method
+        for route in router.routes
+        if isinstance(route, APIRoute) and route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    }
+    return {"allow": ", ".join(sorted(methods))}

@@ -58,7 +58,8 @@ def _marks(spec: dict[str, Any]) -> list[float]:
     # Room for the label under the lowest point, where the axis is free to go lower.
     tight = (low - marks[0]) / (marks[-1] - marks[0]) < 0.1
     below = marks[0] - (marks[1] - marks[0])
-    if len(spec["series"]) == 1 and "floor" not in spec and tight and spec.get("lowest", 0.0 if marks[0] >= 0 else below) <= below:
+    lowest = spec.get("lowest", 0.0 if marks[0] >= 0 else below)
+    if len(spec["series"]) == 1 and "floor" not in spec and tight and below >= lowest:
         marks.insert(0, round(below, 12))
     return marks
 

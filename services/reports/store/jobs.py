@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from services.reports.errors import KeyReused
-from services.reports.job import CANCELLED, QUEUED, RUNNING, TERMINAL, Job
+from services.reports.job import CANCELLED, QUEUED, RUNNING, TERMINAL, Job, close
 from services.reports.store.rows import JOB, add_event, announce_end, from_row, locked, save, send_later
 from services.reports.tables import checkpoints, events, jobs, outbox
 from shared.database import Database
@@ -59,13 +59,17 @@ class JobStore:
             row = (await connection.execute(query)).mappings().first()
         return None if row is None else from_row(row)
 
-    async def listed(self, owner: str | None, status: str | None, before: str | None, limit: int) -> list[Job]:
+    async def listed(
+        self, owner: str | None, status: str | None, kind: str | None, before: str | None, limit: int
+    ) -> list[Job]:
         """Newest first; ids carry their time, so they are the cursor."""
         query = sa.select(jobs).order_by(jobs.c.id.desc()).limit(limit)
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
         if status is not None:
             query = query.where(jobs.c.status == status)
+        if kind is not None:
+            query = query.where(jobs.c.type == kind)
         if before is not None:
             query = query.where(jobs.c.id < before)
         async with self._database.read() as connection:
@@ -89,6 +93,7 @@ class JobStore:
             job.cancel_requested = True
             if job.status == QUEUED or (job.lease_until or 0.0) < now:
                 job.status, job.ended_at = CANCELLED, now
+                close(job, CANCELLED)
                 await announce_end(connection, job, now)
             return await save(connection, job)
 

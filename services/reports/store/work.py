@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.reports.errors import CancelledByOwnerError, LeaseLostError
-from services.reports.job import CANCELLED, QUEUED, RUNNING, Job, fresh_stages
+from services.reports.job import CANCELLED, QUEUED, RUNNING, Job, close, fresh_stages
 from services.reports.store.rows import JOB, announce_end, from_row, locked, save, send_later
 from services.reports.tables import checkpoints, jobs
 from shared.database import Database
@@ -86,6 +86,7 @@ class WorkStore:
             mutate(held)
             if held.cancel_requested and not held.artifacts:
                 held.status, held.error = CANCELLED, None
+                close(held, CANCELLED)
             held.lease_owner = held.lease_until = None
             held.ended_at = now
             await save(connection, held)
@@ -123,6 +124,10 @@ class WorkStore:
             found: Any = (await connection.execute(query)).scalar_one_or_none()
         return None if found is None else bytes(found)
 
+    async def exists(self, job_id: str) -> bool:
+        async with self._database.read() as connection:
+            return (await connection.execute(sa.select(jobs.c.id).where(jobs.c.id == job_id))).first() is not None
+
     async def leased(self) -> list[Job]:
         """Jobs that somebody is supposed to be working on."""
         query = sa.select(jobs).where(jobs.c.status == RUNNING)
@@ -138,6 +143,7 @@ class WorkStore:
             job.lease_owner, job.lease_until = None, now
             if job.cancel_requested:
                 job.status, job.ended_at = CANCELLED, now
+                close(job, CANCELLED)
                 await announce_end(connection, job, now)
             else:
                 job.status, job.published_at = QUEUED, now

@@ -133,5 +133,5 @@ def make_recipes(
     client = HttpUsageClient(ask_usage, badge, revealed(settings.internal_token))
     return {
         "token": TokenRecipe(sources, foreman, model, lambda: config.current.reports.insight_model or ANY_MODEL),
-        "usage": UsageRecipe(client, foreman, lambda: (config.current.usage.timezone, config.current.usage.currency)),
+        "usage": UsageRecipe(client, foreman),
     }

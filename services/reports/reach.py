@@ -18,7 +18,8 @@ from shared.health import App
 from shared.http_client import HttpClient, HttpError, Session, Timeout, read_capped
 
 MODEL_SECONDS = 120.0
-USAGE_SECONDS = 30.0
+USAGE_SECONDS = 60.0
+USAGE = "/api/ai_usage/"
 ANSWER_BYTES = 4 << 20
 EXPORT_BYTES = 256 << 20
 AGENT = "tollway-reports/0.1"
@@ -194,9 +195,9 @@ def _reply(body: bytes, model: str) -> Reply:
 
 
 class UsageClient(Protocol):
-    """Questions to the usage service; `key_id` restricts the answer to one key. Raises UsageUnavailableError."""
+    """The ledger's export over the last days; `key_id` restricts it to one key. Raises UsageUnavailableError."""
 
-    async def get(self, path: str, query: Mapping[str, Any], key_id: str | None) -> Any: ...
+    async def export(self, days: int, form: str, key_id: str | None) -> bytes: ...
 
 
 class HttpUsageClient:
@@ -207,7 +208,18 @@ class HttpUsageClient:
         self._badge = badge
         self._internal = internal_token
 
-    async def get(self, path: str, query: Mapping[str, Any], key_id: str | None) -> Any:
+    async def export(self, days: int, form: str, key_id: str | None) -> bytes:
+        query = urlencode({"days": days, "format": form})
+        made = await self._ask("POST", f"{USAGE}export_report?{query}", key_id)
+        try:
+            link = msgspec.json.decode(made, type=dict[str, Any])["download_url"]
+        except (msgspec.DecodeError, LookupError) as error:
+            raise UsageUnavailableError("the usage service's answer could not be read") from error
+        if not isinstance(link, str) or not link.startswith(USAGE):
+            raise UsageUnavailableError("the usage service's answer leads elsewhere")
+        return await self._ask("GET", link, key_id)
+
+    async def _ask(self, method: str, path: str, key_id: str | None) -> bytes:
         headers: dict[str, str] = {"x-tollway-internal": self._internal} if self._internal else {}
         if key_id is not None:
             headers["x-tollway-key-id"] = key_id
@@ -215,14 +227,10 @@ class HttpUsageClient:
             headers["x-tollway-admin"] = "1"
             if self._badge.token:
                 headers["authorization"] = f"Bearer {self._badge.token}"
-        address = f"/api/ai_usage/{path}?{urlencode({k: v for k, v in query.items() if v is not None})}"
         try:
-            status, body = await self._call("GET", address, headers=headers, seconds=USAGE_SECONDS)
+            status, body = await self._call(method, path, headers=headers, seconds=USAGE_SECONDS)
         except (OSError, TimeoutError) as error:
             raise UsageUnavailableError from error
         if status != 200:
             raise UsageUnavailableError(f"the usage service answered {status}")
-        try:
-            return msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
-            raise UsageUnavailableError("the usage service's answer could not be read") from error
+        return body

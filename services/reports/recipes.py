@@ -18,7 +18,7 @@ from services.reports.reach import UsageClient
 from services.reports.sources import sample
 from services.reports.sources.base import Finding, SourceError, Subject
 from services.reports.sources.gather import Sources
-from services.reports.usage_report import collect
+from services.reports.usage_report import Taken, collect
 from shared import clock
 
 Stage = Callable[[Job, dict[str, bytes], Path], Awaitable[bytes]]
@@ -150,28 +150,23 @@ def _subject(request: dict[str, Any], now_ms: int) -> Subject:
 class UsageRecipe:
     """Fetch, render."""
 
-    def __init__(self, client: UsageClient, foreman: Foreman, reporting: Callable[[], tuple[str, str]]) -> None:
+    def __init__(self, client: UsageClient, foreman: Foreman) -> None:
         self._client = client
         self._foreman = foreman
-        self._reporting = reporting
         self.stages: dict[str, Stage] = {"fetch": self._fetch, "render": self._render}
 
     async def _fetch(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
-        usage = await collect(
-            self._client,
-            job.request["days"],
-            None if job.owner == ADMIN else job.owner,
-            self._reporting(),
-            clock.utc_now(),
-            with_events="csv" in job.request["formats"],
-        )
-        return msgspec.msgpack.encode({**usage, "language": job.request["language"]})
+        key_id = None if job.owner == ADMIN else job.owner
+        with_events = "csv" in job.request["formats"]
+        return msgspec.msgpack.encode(await collect(self._client, job.request["days"], key_id, with_events=with_events))
 
     async def _render(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
         written = await self._foreman.run(
             {
                 "work": "render_usage",
-                "usage": msgspec.msgpack.decode(made["fetch"]),
+                "usage": made["fetch"],
+                "key_id": None if job.owner == ADMIN else job.owner,
+                "language": job.request["language"],
                 "formats": job.request["formats"],
                 "folder": str(folder),
             }
@@ -179,4 +174,5 @@ class UsageRecipe:
         return msgspec.msgpack.encode(written)
 
     def outcome(self, job: Job, made: dict[str, bytes]) -> Outcome:
-        return Outcome(partial=False, warnings=[])
+        warning = msgspec.msgpack.decode(made["fetch"], type=Taken).warning
+        return Outcome(partial=False, warnings=[warning] if warning else [])

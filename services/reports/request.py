@@ -98,7 +98,7 @@ class UsageRequest(_Common):
     """A usage report."""
 
     type: Literal["usage"]
-    days: Annotated[StrictInt, Field(ge=1, le=366)] = 7
+    days: Annotated[StrictInt, Field(ge=1, le=365)] = 7
     formats: Annotated[
         list[Literal["html", "json", "csv", "pdf"]],
         BeforeValidator(_listed),

@@ -1,6 +1,8 @@
 """Usage figures as files: the export's JSON, a CSV of events, a page with charts. Runs in the workshop process."""
 
+import zlib
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -9,56 +11,48 @@ from markupsafe import Markup
 from services.reports.charts.draw import draw
 from services.reports.charts.scale import EPOCH
 from services.reports.charts.svg import fixed
-from services.reports.render import environment, pdf, spreadsheet, style
+from services.reports.render import environment, pdf, style
+from services.reports.usage_report import Taken, figures_of
 from services.reports.words import words
 
 SHOWN_ROWS = 12
 UNNAMED = "unknown"  # as in the statistics
-EVENT_FIELDS = (
-    "event_id",
-    "request_id",
-    "attempt",
-    "timestamp",
-    "kind",
-    "key_id",
-    "user_id",
-    "session_id",
-    "anchor_id",
-    "function",
-    "provider",
-    "model",
-    "requested_model",
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "cache_read_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "cost",
-    "currency",
-    "unpriced",
-    "usage_source",
-    "duration_ms",
-    "ttft_ms",
-    "success",
-    "status",
-    "error_msg",
-)
+GROUPS = ("model", "function", "user", "key", "provider", "anchor")
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
-def usage_files(usage: dict[str, Any], formats: list[str]) -> dict[str, bytes]:
+def usage_files(taken: Taken, key_id: str | None, language: str, formats: list[str]) -> dict[str, bytes]:
+    usage = read(figures_of(taken), key_id, language)
     makers = {
         "json": lambda: export(usage),
-        "csv": lambda: events_csv(usage["events"] or []),
+        "csv": lambda: zlib.decompress(taken.events or b""),
         "html": lambda: html(usage).encode("utf-8"),
         "pdf": lambda: pdf(html(usage, for_print=True)),
     }
     return {form: makers[form]() for form in formats}
 
 
+def read(figures: dict[str, Any], key_id: str | None, language: str) -> dict[str, Any]:
+    """The export's figures under the names a report uses; every day of the period is there."""
+    totals = {name: value for name, value in figures.items() if not isinstance(value, dict | list)}
+    first, last = date.fromisoformat(figures["from"]), date.fromisoformat(figures["to"])
+    spent = {row["date"]: row for row in figures["daily"]}
+    days = [date.fromordinal(number).isoformat() for number in range(first.toordinal(), last.toordinal() + 1)]
+    return {
+        **{name: value for name, value in totals.items() if name not in ("from", "to")},
+        "first_day": figures["from"],
+        "last_day": figures["to"],
+        "key_id": key_id,
+        "language": language,
+        "success_rate": figures["success_rate"] if figures["total_calls"] else None,
+        "groups": {group: figures[f"breakdown_{group}"] for group in GROUPS},
+        "days": [spent.get(on, {"date": on, "calls": 0, "tokens": 0, "cost": 0}) for on in days],
+    }
+
+
 def export(usage: dict[str, Any]) -> bytes:
     """The seed's export: totals on top, then every grouping by name."""
-    body = {name: value for name, value in usage.items() if name not in ("groups", "events", "days", "language")}
+    body = {name: value for name, value in usage.items() if name not in ("groups", "days", "language")}
     body["period"] = f"{usage['period_days']} days"
     for group, rows in usage["groups"].items():
         body[f"by_{group}"] = {
@@ -71,11 +65,7 @@ def export(usage: dict[str, Any]) -> bytes:
             for row in rows
         }
     body["daily"] = usage["days"]
-    return msgspec.json.format(msgspec.json.encode(body), indent=1)
-
-
-def events_csv(events: list[dict[str, Any]]) -> bytes:
-    return spreadsheet(list(EVENT_FIELDS), [[event.get(name) for name in EVENT_FIELDS] for event in events])
+    return msgspec.json.format(_encoder.encode(body), indent=1)
 
 
 def html(usage: dict[str, Any], *, for_print: bool = False) -> str:
@@ -105,6 +95,7 @@ def html(usage: dict[str, Any], *, for_print: bool = False) -> str:
             u=u,
             usage=usage,
             totals=totals,
+            remarks=_remarks(usage, u),
             charts=charts,
             css=style(for_print=for_print),
             for_print=for_print,
@@ -112,7 +103,12 @@ def html(usage: dict[str, Any], *, for_print: bool = False) -> str:
     )
 
 
-def money(value: float | None, currency: str) -> str:
+def _remarks(usage: dict[str, Any], u: dict[str, Any]) -> list[str]:
+    """What a reader of the sums has to know: calls without a price, calls whose tokens were estimated."""
+    return [u[name].format(count=f"{usage[name]:,}") for name in ("unpriced_calls", "estimated_calls") if usage[name]]
+
+
+def money(value: Decimal | None, currency: str) -> str:
     if value is None:
         return "–"
     digits = 2 if abs(value) >= 100 or not value else 4 if abs(value) >= 0.01 else 9

@@ -66,7 +66,11 @@ def render(request: dict[str, Any]) -> list[str]:
 def render_usage(request: dict[str, Any]) -> list[str]:
     """Usage figures to files in the given folder."""
     rendering = importlib.import_module("services.reports.usage_render")
-    return _write(request["folder"], rendering.usage_files(request["usage"], request["formats"]))
+    taken = msgspec.msgpack.decode(
+        request["usage"], type=importlib.import_module("services.reports.usage_report").Taken
+    )
+    files = rendering.usage_files(taken, request["key_id"], request["language"], request["formats"])
+    return _write(request["folder"], files)
 
 
 def _write(folder: str, files: dict[str, bytes]) -> list[str]:

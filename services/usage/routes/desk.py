@@ -36,6 +36,9 @@ async def export_report(
 ) -> Response:
     """Write a report over the last days."""
     async with ledger.resources.database.read() as connection:
+        if ledger.resources.database.dialect == "postgresql":
+            # Many questions, one moment: without it what is booked in between would be in some of the sums only.
+            await connection.execution_options(isolation_level="REPEATABLE READ")
         path = await ledger.exports.make(connection, reader.scope, ledger.zone, ledger.currency, days=days, kind=kind)
     link = f"/api/ai_usage/download_report?path={path.name}"
     return Json({"success": True, "report_path": str(path), "download_url": link})

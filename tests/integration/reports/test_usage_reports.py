@@ -1,110 +1,123 @@
-"""Usage reports: the ledger's figures to the last unit, a key's own only, and what happens while usage is away."""
+"""Usage reports against a real ledger: equal to it to the last unit, a key's own only, and what happens while it is away."""
 
+import csv
+import io
 import json
-from urllib.parse import parse_qs
+from contextlib import asynccontextmanager
+from decimal import Decimal
 
-from services.reports.charts.scale import EPOCH
+from services.usage import app as usage_app
 from shared import clock
+from tests.fakes.ledger import ended, opened
 from tests.integration.reports.desk import service
 
 ADMIN = {"x-tollway-admin": "1"}
+DAY = 86_400
+CONFIG = {
+    "prices": {"odd": {"input": "0.000001", "output": "0"}, "dollar": {"input": 1, "output": 2, "currency": "USD"}},
+}
 
 
-class Usage:
-    """Answers as the usage service does; remembers who it was asked for."""
-
-    def __init__(self):
-        self.asked, self.status = [], 200
-        now = clock.now()
-        self.events = [
-            {
-                "event_id": f"e{i}",
-                "timestamp": now - i,
-                "model": "m",
-                "cost": 1e-9,
-                "currency": "CNY",
-                "total_tokens": 2,
-                "function": "=f()",
-            }
-            for i in range(1203)
-        ] + [{"event_id": "old", "timestamp": now - 40 * 86_400, "model": "m", "cost": 5.0}]
-
-    async def __call__(self, scope, receive, send):
-        headers = {k.decode(): v.decode() for k, v in scope["headers"]}
-        query = {k: v[0] for k, v in parse_qs(scope["query_string"].decode()).items()}
-        path = scope["path"].removeprefix("/api/ai_usage/")
-        self.asked.append((path, headers))
-        body = json.dumps(self.answer(path, query)).encode()
-        await send({"type": "http.response.start", "status": self.status, "headers": []})
-        await send({"type": "http.response.body", "body": body})
-
-    def answer(self, path, query):
-        if path == "events":
-            start, size = int(query.get("cursor", 0)), int(query["limit"])
-            end = start + size
-            return {"events": self.events[start:end], "next_cursor": str(end) if end < len(self.events) else None}
-        if path == "cost_trend":
-            from datetime import date
-
-            today = date.today().toordinal() - EPOCH
-            return {
-                "data": [
-                    {"date": date.fromordinal(today - i + EPOCH).isoformat(), "cost": 0.1}
-                    for i in range(int(query["days"]))
-                ][::-1]
-            }
-        rows = [
-            {"name": "a", "calls": 2, "tokens": 20, "cost": 0.1, "success_rate": 100.0},
-            {"name": "b", "calls": 1, "tokens": 5, "cost": 0.2, "success_rate": 0.0},
-        ]
-        return {"by": query["by"], "data": rows}
+@asynccontextmanager
+async def books_and_desk(folder):
+    async with (
+        opened(folder / "ledger", {"usage": CONFIG}) as books,
+        service(folder, usage=usage_app.routes(books.ledger)) as client,
+    ):
+        yield books, client
 
 
 async def made(client, body, headers=None):
-    status, job = await client("POST", "/v1/reports", body, headers or {})
+    status, job = await client("POST", "/v1/reports", body, headers or ADMIN)
     assert status == 202, job
     return await client.ended(job["id"])
 
 
-async def test_totals_groups_and_every_event_of_the_period(tmp_path):
-    usage = Usage()
-    async with service(tmp_path, usage=usage) as client:
-        job = await made(client, {"type": "usage", "days": 7, "formats": ["json", "csv", "html"]}, ADMIN)
-        assert job["status"] == "succeeded", job
-        bodies = {a["format"]: (await client("GET", a["url"], headers=ADMIN))[1] for a in job["artifacts"]}
-        totals = bodies["json"]
-        assert (totals["total_calls"], totals["total_tokens"], totals["total_cost"]) == (3, 25, 0.3)
-        assert totals["by_model"]["a"]["cost"] == 0.1
-        lines = bodies["csv"].decode().splitlines()
-        assert len(lines) == 1204
-        assert "'=f()" in lines[1]
-        assert b"<svg" in bodies["html"]
+async def bodies(client, job):
+    return {a["format"]: (await client("GET", a["url"], headers=ADMIN))[1] for a in job["artifacts"]}
+
+
+def attempts():
+    now = clock.now()
+    yield from (ended("odd", 7, 0, at=now, user_id="=f()", key_id="alice") for _ in range(301))
+    yield from (ended("dollar", 1000, 10, at=now - DAY, key_id="bob") for _ in range(3))
+    yield ended("mystery", 5, 5, at=now)
+    yield ended("odd", 1, 0, at=now - 40 * DAY)
+
+
+async def test_every_format_equals_the_ledger_to_the_last_unit(tmp_path):
+    async with books_and_desk(tmp_path) as (books, client):
+        await books.ledger.book.book(list(attempts()))
+        job = await made(client, {"type": "usage", "days": 7, "formats": ["json", "csv", "html"]})
+        assert (job["status"], job["warnings"]) == ("succeeded", [])
+        files = await bodies(client, job)
+        totals = json.loads(await client.artifact(job, "json"), parse_float=Decimal)
+        trend = (await books.client.get("/api/ai_usage/cost_trend?days=7")).text
+        kept = sum(row["cost"] for row in json.loads(trend, parse_float=Decimal)["data"])
+        assert totals["total_cost"] == kept == sum(day["cost"] for day in totals["daily"])
+        for group in ("model", "function", "user", "key", "provider", "anchor"):
+            assert sum(row["cost"] for row in totals[f"by_{group}"].values()) == kept
+            assert sum(row["calls"] for row in totals[f"by_{group}"].values()) == totals["total_calls"] == 305
+        rows = list(csv.DictReader(io.StringIO(files["csv"].decode(), newline="")))
+        assert len(rows) == 305
+        assert sum(int(row["total_tokens"]) for row in rows) == totals["total_tokens"]
+        assert (
+            sum(Decimal(row["cost"]) for row in rows if row["currency"] == "CNY") == totals["by_model"]["odd"]["cost"]
+        )
+        assert {row["user_id"] for row in rows} == {"'=f()", ""}
+        assert b"<svg" in files["html"]
+        assert b"not in the cost: 1." in files["html"]
+
+
+async def test_costs_in_another_currency_are_in_a_long_periods_sum_too(tmp_path):
+    """Long periods were once added up from the events alone, which have no rate."""
+    async with books_and_desk(tmp_path) as (books, client):
+        await books.ledger.book.book(list(attempts()))
+        job = await made(client, {"type": "usage", "days": 365})
+        totals = json.loads(await client.artifact(job, "json"), parse_float=Decimal)
+        assert totals["by_model"]["dollar"]["cost"] > 3
+        assert totals["total_cost"] == sum(row["cost"] for row in totals["by_model"].values())
+        assert (totals["total_calls"], len(totals["daily"])) == (306, 365)
 
 
 async def test_a_key_gets_its_own_usage_only(tmp_path):
-    usage = Usage()
-    async with service(tmp_path, usage=usage) as client:
-        await made(client, {"type": "usage"}, {"x-tollway-key-id": "alice"})
-        assert usage.asked
-        assert all(headers.get("x-tollway-key-id") == "alice" for _, headers in usage.asked)
-        assert not any("x-tollway-admin" in headers or "authorization" in headers for _, headers in usage.asked)
+    async with books_and_desk(tmp_path) as (books, client):
+        await books.ledger.book.book(list(attempts()))
+        alice = {"x-tollway-key-id": "alice"}
+        job = await made(client, {"type": "usage", "formats": ["json", "csv"]}, alice)
+        files = await bodies(client, job)
+        assert (files["json"]["total_calls"], files["json"]["key_id"]) == (301, "alice")
+        assert list(files["json"]["by_key"]) == ["alice"]
+        assert len(files["csv"].decode().splitlines()) == 302
+
+
+async def test_events_booked_while_the_report_is_made_are_in_all_of_it_or_in_none(tmp_path):
+    async with opened(tmp_path / "ledger") as books:
+        ledger, told = usage_app.routes(books.ledger), []
+
+        async def busy(scope, receive, send):
+            if scope["path"].endswith("export_report"):
+                told.append(scope["query_string"])
+                if len(told) == 2:
+                    await books.ledger.book.book([ended()])
+            await ledger(scope, receive, send)
+
+        await books.ledger.book.book([ended(), ended()])
+        async with service(tmp_path, usage=busy) as client:
+            job = await made(client, {"type": "usage", "formats": ["json", "csv"]})
+            files = await bodies(client, job)
+        assert job["warnings"] == []
+        assert files["json"]["total_calls"] == len(files["csv"].decode().splitlines()) - 1 == 3
+        assert len(told) == 4
 
 
 async def test_while_usage_is_away_the_job_is_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr("services.reports.build.RETRY_SECONDS", (0,))
-    usage = Usage()
-    usage.status = 503
-    async with service(tmp_path, usage=usage) as client:
-        job = await made(client, {"type": "usage"}, ADMIN)
+
+    async def away(scope, receive, send):
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    async with service(tmp_path, usage=away) as client:
+        job = await made(client, {"type": "usage"})
         assert (job["status"], job["error"]["code"], job["attempt"]) == ("failed", "usage_unavailable", 5)
-
-
-async def test_a_span_longer_than_the_breakdowns_is_added_up_from_the_events(tmp_path):
-    usage = Usage()
-    async with service(tmp_path, usage=usage) as client:
-        job = await made(client, {"type": "usage", "days": 366}, ADMIN)
-        _, totals = await client("GET", job["artifacts"][0]["url"], headers=ADMIN)
-        assert (totals["total_calls"], totals["total_tokens"]) == (1204, 2406)
-        assert totals["total_cost"] == 0.000001203
-        assert len(totals["daily"]) == 366
-        assert {path for path, _ in usage.asked} == {"events"}

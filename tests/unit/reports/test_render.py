@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+import zlib
 from html.parser import HTMLParser
 
 import msgspec
@@ -17,8 +18,8 @@ from services.reports.charts.scale import date_marks, ticks
 from services.reports.insight.write import by_template
 from services.reports.sources import sample
 from services.reports.sources.base import Finding
-from services.reports.usage_render import usage_files
-from services.reports.usage_report import exact_sum
+from services.reports.usage_render import GROUPS, usage_files
+from services.reports.usage_report import Taken
 from tests.fakes.market_data import HOSTILE
 
 
@@ -211,39 +212,49 @@ def test_a_chart_with_holes_breaks_its_line():
     assert draw(spec, {}, "en", narrow=False, label="x").count("M") >= 2
 
 
-USAGE = {
-    "period_days": 7, "generated_at": "2026-11-21T00:00:00+00:00", "timezone": "Asia/Shanghai", "first_day": "2026-11-15",
-    "last_day": "2026-11-21", "key_id": None, "total_calls": 3, "total_tokens": 30, "total_cost": 0.000000003, "success_rate": 66.67,
-    "groups": {"model": [{"name": HOSTILE, "calls": 3, "tokens": 30, "cost": 0.000000003, "success_rate": 66.67}], "user": []},
-    "days": [{"date": f"2026-11-{day}", "cost": 0.000000001} for day in range(15, 22)],
-    "events": [{"event_id": "e1", "model": "=cmd()", "cost": 1e-9}], "currency": "CNY", "language": "en",
-}  # fmt: skip
+def usage_export(**changes):
+    """The ledger's export as the usage service writes it."""
+    groups = {f"breakdown_{name}": [] for name in GROUPS}
+    row = b'{"name": %s, "calls": 3, "tokens": 30, "cost": 12345678901.000000003, "success_rate": 66.67}'
+    body = {
+        "period_days": 7, "from": "2026-11-15", "to": "2026-11-21", "timezone": "Asia/Shanghai", "currency": "CNY",
+        "generated_at": "2026-11-21T08:00:00+08:00", "total_calls": 3, "total_tokens": 30,
+        "total_cost": msgspec.Raw(b"12345678901.000000003"), "success_rate": 66.67, "unpriced_calls": 1, "estimated_calls": 0,
+        "by_model": {}, "top_users": [], "daily": [{"date": "2026-11-16", "calls": 3, "tokens": 30, "cost": 1.5}],
+        **groups, "breakdown_model": [msgspec.Raw(row % json.dumps(HOSTILE).encode())],
+        "breakdown_function": [msgspec.Raw(row % b"null")],
+    }  # fmt: skip
+    return Taken(msgspec.json.encode(body | changes), zlib.compress(b"event_id,model\r\ne1,'=cmd()\r\n"))
 
 
 def test_usage_files_have_the_seeds_totals_and_every_event():
-    files = usage_files(USAGE, ["json", "csv", "html"])
+    files = usage_files(usage_export(), None, "en", ["json", "csv", "html"])
     body = json.loads(files["json"])
-    assert (body["total_calls"], body["total_tokens"], body["total_cost"]) == (3, 30, 3e-9)
+    assert (body["total_calls"], body["total_tokens"], len(body["daily"])) == (3, 30, 7)
     assert body["by_model"][HOSTILE]["calls"] == 3
-    assert "'=cmd()" in files["csv"].decode()
+    assert b"'=cmd()" in files["csv"]
     page = Page(files["html"].decode())
     assert "script" not in page.tags
     assert "svg" in page.tags
 
 
+def test_a_sum_that_no_binary_float_holds_keeps_its_last_unit():
+    assert b'"total_cost": 12345678901.000000003' in usage_files(usage_export(), None, "en", ["json"])["json"]
+
+
 def test_calls_without_a_name_are_called_unknown():
-    unnamed = [{"name": None, "calls": 3, "tokens": 30, "cost": 1.0, "success_rate": 100.0}]
-    files = usage_files(USAGE | {"groups": {"function": unnamed, "user": []}}, ["json", "html"])
+    files = usage_files(usage_export(), None, "en", ["json", "html"])
     assert list(json.loads(files["json"])["by_function"]) == ["unknown"]
     assert b">None<" not in files["html"]
 
 
-def test_usage_sums_are_exact_where_binary_floats_are_not():
-    assert sum([0.1, 0.2, 0.3]) != 0.6
-    assert exact_sum([0.1, 0.2, 0.3]) == 0.6
-    assert exact_sum([1e-9] * 3) == 3e-9
+def test_calls_without_a_price_are_told_beside_the_sum():
+    assert b"not in the cost: 1." in usage_files(usage_export(), None, "en", ["html"])["html"]
+    assert b"not in the cost" not in usage_files(usage_export(unpriced_calls=0), None, "en", ["html"])["html"]
 
 
 def test_an_empty_usage_report_says_so():
-    empty = USAGE | {"total_calls": 0, "groups": {"model": []}, "days": [], "events": [], "success_rate": None}
-    assert b"no calls" in usage_files(empty, ["html"])["html"]
+    empty = usage_export(total_calls=0, breakdown_model=[], breakdown_function=[], daily=[], success_rate=0)
+    files = usage_files(empty, None, "en", ["html", "json"])
+    assert b"no calls" in files["html"]
+    assert json.loads(files["json"])["success_rate"] is None

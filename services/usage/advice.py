@@ -1,4 +1,7 @@
-"""Ways to spend less, each with its method, sample and range; they overlap, so they are never added up. Pure."""
+"""Ways to spend less, each with its method, sample and range; they overlap, so they are never added up. Pure.
+
+`facts` holds the figures of the sentences, for a page that says them in another language.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,6 +21,15 @@ _Z90 = 1.645
 _LONG_INPUT = 1500
 _LITTLE_CACHED = 5.0
 _LEAST_NANO = 10_000_000
+
+METHODS = {
+    "cheaper_model": (
+        "Tokens of the dearer model re-priced at the cheaper one without a cache; only where the lower 90 % bound "
+        f"of its success rate is at most {_WORSE_POINTS:g} points below. The answers' quality was not compared."
+    ),
+    "cacheable_input": "Half of the fresh input priced as cache reads; the range is a fifth to four fifths of it.",
+    "waste": "Booked cost of attempts that ended as error, aborted or interrupted; not all can be avoided.",
+}
 
 
 @dataclass(frozen=True)
@@ -104,10 +116,18 @@ def _cheaper(
             f"{now.calls}. The same tokens at its price would have cost {decimal_of(now.cost_nano - saving)} "
             f"instead of {decimal_of(now.cost_nano)} {ground.currency}."
         ),
-        "method": (
-            "Tokens of the dearer model re-priced at the cheaper one without a cache; only where the lower 90 % bound "
-            f"of its success rate is at most {_WORSE_POINTS:g} points below. The answers' quality was not compared."
-        ),
+        "method": METHODS["cheaper_model"],
+        "facts": {
+            "model": name,
+            "instead_of": dearest,
+            "function": function or None,
+            "success_rate": other.success_rate,
+            "calls": other.calls,
+            "success_rate_now": now.success_rate,
+            "calls_now": now.calls,
+            "cost_then": decimal_of(now.cost_nano - saving),
+            "cost_now": decimal_of(now.cost_nano),
+        },
         "sample_size": min(other.calls, now.calls),
         **_range(ground, saving, low=0.7, high=1.0),
     }
@@ -134,7 +154,13 @@ def cacheable_input(ground: Ground) -> Iterable[dict[str, Any]]:
                     f"{sums.calls} calls sent {sums.input_tokens // sums.calls} input tokens each on average, and "
                     f"{sums.cache_share or 0} % of them came from the cache. Constant parts belong at the beginning."
                 ),
-                "method": "Half of the fresh input priced as cache reads; the range is a fifth to four fifths of it.",
+                "method": METHODS["cacheable_input"],
+                "facts": {
+                    "model": name,
+                    "calls": sums.calls,
+                    "input_tokens": sums.input_tokens // sums.calls,
+                    "cache_share": sums.cache_share or 0,
+                },
                 "sample_size": sums.calls,
                 **_range(ground, nano // 2, low=0.4, high=1.6),
             }
@@ -155,7 +181,13 @@ def waste(ground: Ground) -> Iterable[dict[str, Any]]:
         "kind": "waste",
         "title": "Answers that were paid for and lost",
         "text": f"{calls} of {everything} attempts did not end well ({told}): {decimal_of(nano)} {ground.currency}.",
-        "method": "Booked cost of attempts that ended as error, aborted or interrupted; not all can be avoided.",
+        "method": METHODS["waste"],
+        "facts": {
+            "calls": calls,
+            "attempts": everything,
+            "cost": decimal_of(nano),
+            "by_status": {status: sums.calls for status, sums in lost if sums.calls},
+        },
         "sample_size": calls,
         **_range(ground, nano // 2, low=0.0, high=2.0),
     }

@@ -48,6 +48,7 @@ async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict
         "spool_events": waiting,
         "gaps": gaps,
         "unpriced": calls.get("model", NONE).unpriced,
+        "unpriced_days": _UNPRICED_DAYS,
         "quarantined": quarantined,
         "drift_events": proof.get("drift_events", 0),
         "drift_checked_at": proof.get("checked_at"),

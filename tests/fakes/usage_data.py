@@ -4,6 +4,8 @@ import math
 import random
 from typing import Any
 
+from services.usage.advice import METHODS
+
 ZONE = "Asia/Shanghai"
 NOW = "2026-11-21T19:20:11.123+08:00"
 MODELS = [
@@ -42,7 +44,7 @@ def cost(chance: random.Random, scale: float) -> float:
 
 def trust() -> dict[str, Any]:
     return {
-        "freshness_seconds": 1.2, "lag_seconds": 0.4, "queue_depth": 0, "spool_events": 0, "gaps": 0, "unpriced": 0, "quarantined": 0,
+        "freshness_seconds": 1.2, "lag_seconds": 0.4, "queue_depth": 0, "spool_events": 0, "gaps": 0, "unpriced": 0, "unpriced_days": 7, "quarantined": 0,
         "drift_events": 0, "drift_checked_at": "2026-11-21T03:00:00+08:00", "last_event_at": NOW, "prices_at": "2026-11-20T08:00:00+08:00",
         "events_total": 1204331, "complete_until": NOW,
     }  # fmt: skip
@@ -128,15 +130,15 @@ def budgets() -> list[dict[str, Any]]:
 
 def alerts() -> list[dict[str, Any]]:
     return [
-        {"at": "2026-11-21T18:02:11+08:00", "kind": "budget", "budget": "commentary", "threshold": 100, "spent": 90.4, "limit": 90.0, "state": "firing", "text": "commentary: 100 % of the daily budget used", "delivered": True},
-        {"at": "2026-11-20T22:41:00+08:00", "kind": "unpriced", "budget": None, "threshold": None, "spent": None, "limit": None, "state": "resolved", "text": "deepseek-v3 had no price", "delivered": True},
+        {"at": "2026-11-21T18:02:11+08:00", "kind": "budget", "budget": "commentary", "name": "stream_commentary", "currency": "CNY", "threshold": 100, "spent": 90.4, "limit": 90.0, "state": "firing", "text": "commentary: 100 % of the daily budget used", "delivered": True},
+        {"at": "2026-11-20T22:41:00+08:00", "kind": "unpriced", "name": "deepseek-v3", "currency": None, "budget": "unpriced", "threshold": None, "spent": None, "limit": None, "state": "resolved", "text": "deepseek-v3 had no price", "delivered": True},
     ]  # fmt: skip
 
 
 def advice() -> list[dict[str, Any]]:
     return [
-        {"kind": "cheaper_model", "title": "title_writer could use qwen-turbo", "text": "Equal success (99.4 % against 99.5 %) at a quarter of the cost.", "method": "lower confidence bound", "sample_size": 4210, "saving": 18.204, "low": 15.1, "high": 20.9, "currency": "CNY", "period_days": 7},
-        {"kind": "retry_waste", "title": "Retries on claude cost 2.1 %", "text": "131 attempts were paid for and thrown away.", "method": "attempts after the first", "sample_size": 6120, "saving": 3.2, "low": None, "high": None, "currency": "CNY", "period_days": 7},
+        {"kind": "cheaper_model", "title": "Use qwen-turbo instead of gpt-4o for function 'title_writer'", "text": "qwen-turbo succeeded in 99.4 % …", "method": METHODS["cheaper_model"], "facts": {"model": "qwen-turbo", "instead_of": "gpt-4o", "function": "title_writer", "success_rate": 99.4, "calls": 4210, "success_rate_now": 99.5, "calls_now": 6120, "cost_then": 6.068, "cost_now": 24.272}, "sample_size": 4210, "saving": 18.204, "low": 15.1, "high": 20.9, "currency": "CNY", "period_days": 30},
+        {"kind": "waste", "title": "Answers that were paid for and lost", "text": "131 of 6120 attempts did not end well.", "method": METHODS["waste"], "facts": {"calls": 131, "attempts": 6120, "cost": 6.4, "by_status": {"error": 100, "aborted": 31}}, "sample_size": 131, "saving": 3.2, "low": 0.0, "high": 6.4, "currency": "CNY", "period_days": 30},
     ]  # fmt: skip
 
 
@@ -268,6 +270,7 @@ def prices() -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "prices": rows,
+        "unpriced_days": 30,
         "unpriced": [
             {"provider": "dashscope", "model": "qwen-next-preview", "events": 31, "tokens": 120331, "last_at": NOW}
         ],

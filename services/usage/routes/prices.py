@@ -87,7 +87,8 @@ async def prices(ledger: LedgerHere, reader: ReaderHere) -> Response:
         for rate in ledger.prices.book.rates.rows
     ]
     shown = [_shown(ledger, price) for price in rows]
-    return Json({"prices": shown, "unpriced": unpriced, "rates": rates, "per": 1000, "currency": ledger.currency})
+    told = {"prices": shown, "unpriced": unpriced, "unpriced_days": _SEEN_DAYS, "rates": rates}
+    return Json({**told, "per": 1000, "currency": ledger.currency})
 
 
 @router.post("/prices")

@@ -5,9 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy import event as sqlalchemy_event
 
+from services.usage.routes import page
 from shared import clock
 from shared.wire.usage import TokenUsage
 from tests.fakes.ledger import Books, ended, opened
@@ -178,13 +180,38 @@ async def test_charts_of_hours_work_in_zones_off_the_full_hour(tmp_path: Path, z
         assert hours["total"] == sum(hours["series"][0]["values"]) == 30
 
 
+async def test_a_file_of_the_page_travels_compressed_and_only_when_it_changed(books: Books) -> None:
+    packed = await books.client.get("/static/js/main.js", headers={"accept-encoding": "gzip"})
+    plain = await books.client.get("/static/js/main.js", headers={"accept-encoding": "identity"})
+    assert (packed.headers["content-encoding"], packed.content) == ("gzip", plain.content)
+    assert int(packed.headers["content-length"]) < int(plain.headers["content-length"]) == len(plain.content)
+    again = await books.client.get("/static/js/main.js", headers={"if-none-match": packed.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    head = await books.client.head("/static/js/main.js", headers={"accept-encoding": "identity"})
+    assert (head.status_code, head.headers["content-length"]) == (200, str(len(plain.content)))
+
+
+async def test_a_file_that_is_edited_is_served_as_it_is_now(tmp_path: Path) -> None:
+    file = tmp_path / "page.js"
+    file.write_text("before")
+    app = page.files(tmp_path)
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://here") as client:
+        assert (await client.get("/page.js")).text == "before"
+        file.write_text("after")
+        assert (await client.get("/page.js")).text == "after"
+
+
 async def test_the_page_is_served_under_a_strict_policy(books: Books) -> None:
     for path in ("/static/ai_usage_monitor.html", "/static/js/main.js"):
         answer = await books.client.get(path)
         assert answer.status_code == 200
         assert "script-src 'self'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+    for path in ("/static/%2e%2e/app.py", "/static/js", "/static/absent.js"):
+        answer = await books.client.get(path)
+        assert answer.status_code == 404
+        assert "script-src 'self'" in answer.headers["content-security-policy"]
     assert (await books.client.get("/static/../app.py")).status_code == 404
-    assert (await books.client.get("/static/%2e%2e/app.py")).status_code == 404
+    assert (await books.client.post("/static/js/main.js")).status_code == 405
     assert (await books.client.get("/")).status_code == 307
     assert (await books.client.get("/docs")).status_code == 200

@@ -6,9 +6,15 @@ import { prefers } from "./prefs.js";
 let library;
 const drawn = new Set();
 
-function load() {
-  library ||= import("../vendor/echarts.js");
+// The figures come first: the library is read when they are on the screen.
+async function load() {
+  library ||= painted().then(() => import("../vendor/echarts.js"));
   return library;
+}
+
+function painted() {
+  if (document.hidden) return Promise.resolve();
+  return new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
 }
 
 export function ink() {

@@ -109,7 +109,7 @@ function adder() {
   return h(
     "details",
     { class: "adder" },
-    h("summary", {}, t("Filter")),
+    h("summary", {}, icon("filter"), t("Filter")),
     h("form", { submit }, kind, text, h("button", { class: "button", type: "submit" }, t("Add"))),
   );
 }

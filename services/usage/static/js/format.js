@@ -1,6 +1,6 @@
 // Numbers as people read them, never other numbers: what is shown is the API's value to its last digit.
 import { h } from "./dom.js";
-import { language } from "./i18n.js";
+import { language, t } from "./i18n.js";
 
 const SYMBOLS = { CNY: "¥", USD: "$", EUR: "€", GBP: "£", JPY: "JP¥", HKD: "HK$" };
 export const NOTHING = "–";
@@ -23,6 +23,18 @@ export function moneyText(value, currency) {
   if (value === null || value === undefined) return NOTHING;
   const symbol = SYMBOLS[currency] || `${currency || ""} `;
   return value < 0 ? `−${symbol}${grouped(-value)}` : `${symbol}${grouped(value)}`;
+}
+
+// In a sentence, and of an estimate: two decimals, or four significant digits below one. The exact value stands in a table.
+export function brief(value, currency) {
+  if (value === null || value === undefined) return NOTHING;
+  const size = Math.abs(value);
+  const told = size >= 1 ? size.toFixed(2) : plain(Number(size.toPrecision(4)));
+  return `${value < 0 ? "−" : ""}${moneyText(told, currency)}`;
+}
+
+export function estimate(value, currency) {
+  return h("span", { class: "num", title: moneyText(value, currency), data: { value: plain(value) } }, brief(value, currency));
 }
 
 // Where the eye may stop: two decimals, or four significant digits below one. The rest stays, but dimmed.
@@ -115,7 +127,8 @@ export function secondsText(value) {
   if (value === null || value === undefined) return NOTHING;
   if (value < 120) return `${rounded(value, value < 10 ? 1 : 0)} s`;
   if (value < 7200) return `${rounded(value / 60, 0)} min`;
-  return `${rounded(value / 3600, 1)} h`;
+  if (value < 172800) return `${rounded(value / 3600, 1)} h`;
+  return t("{n} d", { n: rounded(value / 86400, 1) });
 }
 
 export function bytesText(value) {

@@ -15,6 +15,7 @@ const PATHS = {
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M4 12H2M22 12h-2M5 5l1.5 1.5M17.5 17.5 19 19M5 19l1.5-1.5M17.5 6.5 19 5",
   menu: "M4 7h16M4 12h16M4 17h16",
+  filter: "M4 6h16M7 12h10M10 18h4",
   close: "M6 6l12 12M18 6 6 18",
   arrow: "M5 12h14M13 6l6 6-6 6",
 };

@@ -1,7 +1,7 @@
 // The start: learns who is looking, draws the shell, and puts the screen that the address names into the page.
-import { ApiError, ask } from "./api.js";
 import { redraw } from "./chart.js";
 import { announce, fill } from "./dom.js";
+import { whoever } from "./first.js";
 import { language, speak, t } from "./i18n.js";
 import { connect, disconnect } from "./live.js";
 import { here } from "./place.js";
@@ -23,16 +23,6 @@ const LOADERS = {
 let who = null;
 let screen = null;
 let asking = false;
-
-async function learn() {
-  try {
-    who = await ask("/api/ai_usage/whoami");
-    if (!who.role) throw new ApiError(401, "nobody is signed in");
-  } catch (error) {
-    who = null;
-    if (error.status === 401) throw error;
-  }
-}
 
 function drawShell() {
   document.getElementById("skip").textContent = t("Skip to content");
@@ -114,7 +104,7 @@ async function start() {
   });
   if (language() !== "en") await speak(language());
   try {
-    await learn();
+    who = await whoever;
   } catch {
     askForToken();
     return;

@@ -19,6 +19,11 @@ export function colours(names, ink) {
   return found;
 }
 
+// What the smaller ones are together has no name of its own.
+export function labelOf(one) {
+  return one.label || (one.name === "other" ? t("other") : one.name);
+}
+
 function dot(colour) {
   return h("i", { class: "dot", css: { background: colour } });
 }
@@ -136,7 +141,7 @@ function bars(data, ink) {
   const stacked = data.series.map((one) => ({
     type: "bar",
     stack: "all",
-    name: one.label || one.name,
+    name: labelOf(one),
     data: one.values,
     barMaxWidth: 44,
     barCategoryGap: "28%",
@@ -162,7 +167,7 @@ function lines(data, ink) {
       );
   const series = data.series.map((one) => ({
     type: "line",
-    name: one.label || one.name,
+    name: labelOf(one),
     data: one.values,
     symbol: "circle",
     symbolSize: 5,
@@ -197,7 +202,7 @@ function slots(data) {
     data.series.map((one) => one.name),
     { series: [1, 2, 3, 4, 5, 6, 7, 8].map((n) => `slot-${n}`), rest: "slot-rest" },
   );
-  return data.series.map((one) => [slotted.get(one.name), one.label || one.name]);
+  return data.series.map((one) => [slotted.get(one.name), labelOf(one)]);
 }
 
 export function stackedBars(size) {

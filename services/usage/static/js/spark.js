@@ -1,4 +1,4 @@
-// The small line in a card: shape only, the numbers stand beside it.
+// The small line in a card: shape only, the numbers stand beside it. The last step is today, which is not over yet.
 import { svg } from "./dom.js";
 
 const WIDTH = 120;
@@ -17,6 +17,7 @@ export function spark(values) {
     "svg",
     { class: "spark", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("polygon", { points: `0,${HEIGHT} ${points.join(" ")} ${WIDTH},${HEIGHT}` }),
-    svg("polyline", { points: points.join(" ") }),
+    svg("polyline", { points: points.slice(0, -1).join(" ") }),
+    svg("polyline", { class: "open", points: points.slice(-2).join(" ") }),
   );
 }

@@ -1,6 +1,7 @@
 // Budgets as the ledger sees them: how much is used, what comes next, when it starts again.
+import { DIMENSIONS } from "../controls.js";
 import { h } from "../dom.js";
-import { momentOf, money, moneyText, unitText } from "../format.js";
+import { brief, momentOf, money, moneyText, unitText } from "../format.js";
 import { t } from "../i18n.js";
 
 const TONES = { ok: "good", warning: "warn", exceeded: "bad" };
@@ -10,13 +11,13 @@ const PERIODS = { day: "per day", month: "per month" };
 function budget(one) {
   const used = Math.max(0, one.used || 0);
   const tone = TONES[one.state] || "good";
-  const scope = one.scope === "total" || !one.scope ? t("everything") : `${one.scope} ${one.scope_value ?? ""}`;
+  const scope = one.scope === "total" || !one.scope ? t("everything") : `${t(DIMENSIONS[one.scope] || one.scope)} ${one.scope_value ?? ""}`;
   const facts = [
     t(PERIODS[one.period] || one.period),
     scope,
     one.projected !== null &&
       one.projected !== undefined &&
-      t("heading for {sum}", { sum: moneyText(one.projected, one.currency) }),
+      t("heading for {sum}", { sum: brief(one.projected, one.currency) }),
     one.resets_at && t("starts again {time}", { time: momentOf(one.resets_at).slice(5, 16) }),
   ];
   const marks = (one.thresholds || [])
@@ -42,7 +43,7 @@ function budget(one) {
           limit: moneyText(one.limit, one.currency),
         }),
       },
-      h("div", { class: `bar-fill ${tone}`, css: { "inline-size": `${Math.min(100, used)}%` } }),
+      used > 0 && h("div", { class: `bar-fill ${tone}`, css: { "inline-size": `${Math.min(100, used)}%` } }),
       marks,
     ),
     h(

@@ -3,12 +3,12 @@ import { ask, query } from "../api.js";
 import { DIMENSIONS, filterBar, select } from "../controls.js";
 import { fill, h } from "../dom.js";
 import { figure } from "../figure.js";
-import { changeText, exact, figureOf, unitText } from "../format.js";
+import { brief, changeText, exact, figureOf, unitText } from "../format.js";
 import { t } from "../i18n.js";
 import { nameOf } from "../names.js";
 import { loader } from "../load.js";
 import { changed, FILTERS, filtersOf, go } from "../place.js";
-import { linePlot, stackedBars } from "../plots.js";
+import { labelOf, linePlot, stackedBars } from "../plots.js";
 import { panel } from "../figure.js";
 import { saveCsv, table } from "../table.js";
 
@@ -124,11 +124,15 @@ function stacks(measure) {
   return MEASURES[measure][1] === "money" || MEASURES[measure][1] === "count";
 }
 
+function spoken(value, kind, currency) {
+  return kind === "money" ? brief(value, currency) : unitText(value, kind);
+}
+
 function picture(data) {
   const kind = MEASURES[data.measure][1];
   // Without groups the one series has no name of its own: it is the measure.
   const alone = data.by === "none" || kind === "ms";
-  const label = (one) => (alone ? t(MEASURES[data.measure][0]) : nameOf(data.by, one) || t("(none)"));
+  const label = (one) => (alone ? t(MEASURES[data.measure][0]) : labelOf({ name: nameOf(data.by, one) }) || t("(none)"));
   const columns = [
     { key: "time", label: t("Time") },
     ...data.series.map((one, place) => ({ key: `s${place}`, label: label(one), kind })),
@@ -142,7 +146,7 @@ function picture(data) {
     measure: t(MEASURES[data.measure][0]),
     from: data.from,
     to: data.to,
-    total: unitText(data.total, kind, data.currency),
+    total: spoken(data.total, kind, data.currency),
   };
   const series = data.series.map((one) => ({ ...one, name: one.name ?? t("(none)"), label: label(one) }));
   return {
@@ -187,7 +191,7 @@ function before(data) {
   const words = {
     from: data.previous_from,
     to: data.previous_to,
-    total: unitText(data.previous.total, kind, data.currency),
+    total: spoken(data.previous.total, kind, data.currency),
   };
   return {
     labels: data.labels,

@@ -2,7 +2,7 @@
 import { ask } from "../api.js";
 import { fill, h, toast } from "../dom.js";
 import { panel } from "../figure.js";
-import { count, grouped, momentOf, moneyText, secondsText, unitText } from "../format.js";
+import { brief, count, grouped, momentOf, secondsText, unitText } from "../format.js";
 import { t } from "../i18n.js";
 import { listen } from "../live.js";
 import { loader, paced } from "../load.js";
@@ -119,7 +119,7 @@ function forecast(data) {
     { key: "actual", label: t("Actual"), kind: "money" },
   ];
   const said = [
-    data.enough_data ? data.method : t("too little data"),
+    data.enough_data ? t(data.method) : t("too little data"),
     data.mape !== null && data.mape !== undefined && t("mean error {value}", { value: unitText(data.mape, "percent") }),
     data.coverage !== null &&
       data.coverage !== undefined &&
@@ -130,7 +130,7 @@ function forecast(data) {
   const now =
     data.mid === null || data.mid === undefined
       ? ""
-      : `${data.month}: ${moneyText(data.mid, data.currency)} (${moneyText(data.low, data.currency)} – ${moneyText(data.high, data.currency)}). `;
+      : `${data.month}: ${brief(data.mid, data.currency)} (${brief(data.low, data.currency)} – ${brief(data.high, data.currency)}). `;
   return panel(
     t("Forecast scoreboard"),
     { wide: true, name: "forecast" },

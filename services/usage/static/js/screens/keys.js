@@ -9,6 +9,7 @@ import { loader } from "../load.js";
 import { absent, elsewhere, notice } from "../states.js";
 import { table } from "../table.js";
 import { budgetList } from "./budgets.js";
+import { alertSaid } from "./sayings.js";
 
 const LISTS = ["models", "tools", "default_tools"];
 const NUMBERS = ["requests_per_minute", "tokens_per_minute", "budget_per_day", "budget_per_month"];
@@ -237,7 +238,7 @@ export function mount(main) {
           label: t("State"),
           show: (row) => h("span", { class: `state ${row.state === "resolved" ? "good" : "bad"}` }, t(row.state)),
         },
-        { key: "text", label: t("What"), kind: "clip", show: (row) => row.text || row.budget },
+        { key: "text", label: t("What"), kind: "clip", show: alertSaid },
         { key: "threshold", label: t("Threshold"), kind: "percent" },
         { key: "spent", label: t("Spent"), kind: "money" },
         { key: "limit", label: t("Limit"), kind: "money" },

@@ -1,7 +1,8 @@
 // Overview: can the numbers be trusted, what is spent, by what and whom, and what needs a hand.
-import { ask, query, signedIn } from "../api.js";
+import { ask, signedIn } from "../api.js";
 import { filterBar, periodPicker } from "../controls.js";
 import { fill, h } from "../dom.js";
+import { early, overviewPath } from "../first.js";
 import { t } from "../i18n.js";
 import { listen } from "../live.js";
 import { loader, paced } from "../load.js";
@@ -18,6 +19,7 @@ const REFRESH_MS = 8000;
 export function mount(main, { who, values }) {
   let place = values;
   let parts = null;
+  let latest = null;
   let bare = false;
   const days = () => Number(place.get("days")) || 7;
   const filters = filterBar();
@@ -31,14 +33,9 @@ export function mount(main, { who, values }) {
   );
 
   const load = loader(body, {
-    async get(signal) {
-      const [data] = await Promise.all([
-        ask(query("/api/ai_usage/dashboard", { days: days(), ...filtersOf(place) }), { signal }),
-        learnKeyNames(who),
-      ]);
-      return data;
-    },
+    get: (signal) => early(overviewPath(place)) ?? ask(overviewPath(place), { signal }),
     show(data, room, first) {
+      latest = data;
       bare = data.empty;
       if (bare) {
         disposeParts();
@@ -54,6 +51,7 @@ export function mount(main, { who, values }) {
         );
       }
       for (const part of parts) part.update(data);
+      if (first) learnKeyNames(who).then((learned) => learned && parts?.forEach((part) => part.update(latest)));
     },
   });
   const refresh = paced(() => load.run({ quiet: true }), REFRESH_MS);

@@ -1,6 +1,6 @@
 // The cards: one number each, its change against the same span before, its shape over the period.
 import { fill, h } from "../dom.js";
-import { changeText, figureOf, moneyText } from "../format.js";
+import { brief, changeText, estimate, figureOf } from "../format.js";
 import { t } from "../i18n.js";
 import { spark } from "../spark.js";
 
@@ -37,12 +37,12 @@ function card(id, one, words, kind, good, currency, big) {
   const range =
     one.low !== undefined &&
     one.low !== null &&
-    h("span", { class: "range" }, `${moneyText(one.low, currency)} – ${moneyText(one.high, currency)}`);
+    h("span", { class: "range" }, `${brief(one.low, currency)} – ${brief(one.high, currency)}`);
   return h(
     "div",
     { class: big ? "card big" : "card", data: { card: id } },
     h("dt", {}, words),
-    h("dd", { class: "value" }, figureOf(one.value, kind, currency)),
+    h("dd", { class: "value" }, range ? estimate(one.value, currency) : figureOf(one.value, kind, currency)),
     h("dd", { class: "foot" }, range || trend(one, kind, good)),
     h("dd", { class: "shape" }, spark(one.spark)),
   );

@@ -2,13 +2,13 @@
 import { DIMENSIONS } from "../controls.js";
 import { h } from "../dom.js";
 import { figure } from "../figure.js";
-import { moneyText, unitText } from "../format.js";
+import { brief, unitText } from "../format.js";
 import { busiest, heatMap, hourLabel, WEEKDAYS } from "../heat.js";
 import { rankedBars } from "../bars.js";
 import { t } from "../i18n.js";
 import { nameOf } from "../names.js";
 import { here, linkTo } from "../place.js";
-import { linePlot, stackedBars } from "../plots.js";
+import { labelOf, linePlot, stackedBars } from "../plots.js";
 
 const BROKEN_DOWN = ["model", "function", "user", "anchor", "key", "provider"];
 
@@ -24,7 +24,7 @@ function spendOf(data) {
     .sort((a, b) => b.cost - a.cost)[0];
   const total = data.cards.spend_period ? data.cards.spend_period.value : null;
   const words = {
-    total: moneyText(total, currency),
+    total: brief(total, currency),
     from: data.period.from,
     to: data.period.to,
     name: top && top.name,
@@ -35,7 +35,7 @@ function spendOf(data) {
       : t("{total} from {from} to {to}.", words);
   const columns = [
     { key: "time", label: t("Time") },
-    ...spend.series.map((one, index) => ({ key: `s${index}`, label: one.name, kind: "money" })),
+    ...spend.series.map((one, index) => ({ key: `s${index}`, label: labelOf(one), kind: "money" })),
     { key: "total", label: t("Total"), kind: "money" },
   ];
   const rows = spend.labels.map((time, place) => ({
@@ -140,7 +140,7 @@ function breakdownOf(by, data) {
   const first = found[0];
   const label = first && (first.label || first.name || t("(none)"));
   const summary = first
-    ? t("{name} leads with {cost}.", { name: label, cost: moneyText(first.cost, data.currency) })
+    ? t("{name} leads with {cost}.", { name: label, cost: brief(first.cost, data.currency) })
     : t("Nothing here yet.");
   const columns = [
     { key: "name", label: t(DIMENSIONS[by]) },

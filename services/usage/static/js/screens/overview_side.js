@@ -2,11 +2,12 @@
 import { DIMENSIONS } from "../controls.js";
 import { fill, h } from "../dom.js";
 import { panel } from "../figure.js";
-import { grouped, momentOf, money, moneyText, NOTHING, unitText } from "../format.js";
+import { brief, grouped, momentOf, money, moneyText, NOTHING, unitText } from "../format.js";
 import { t } from "../i18n.js";
 import { budgetList } from "./budgets.js";
 import { dimensionLink } from "./overview_figures.js";
 import { routerPanel } from "./router.js";
+import { adviceSaid, alertSaid } from "./sayings.js";
 
 function nothing(words) {
   return h("p", { class: "nothing" }, words);
@@ -47,14 +48,14 @@ function alertRows(data) {
           { class: `state ${one.state === "resolved" ? "good" : "bad"}` },
           one.state === "resolved" ? t("resolved") : t("firing"),
         ),
-        h("span", { class: "grow" }, one.text || one.budget),
+        h("span", { class: "grow" }, alertSaid(one)),
         h("time", { class: "dim" }, momentOf(one.at).slice(5, 16)),
       ),
     );
 }
 
 function adviceRows(data) {
-  return (data.advice || []).slice(0, 4).map((one) =>
+  return (data.advice || []).slice(0, 4).map(adviceSaid).map((one) =>
     h(
       "li",
       { class: "stack" },
@@ -69,7 +70,7 @@ function adviceRows(data) {
           one.saving !== null &&
             one.saving !== undefined &&
             t("about {saving} in {days} days", {
-              saving: moneyText(one.saving, one.currency || data.currency),
+              saving: brief(one.saving, one.currency || data.currency),
               days: one.period_days,
             }),
         ]
@@ -92,7 +93,7 @@ function toolRows(data) {
         one.p95_ms === null || one.p95_ms === undefined ? NOTHING : `p95 ${unitText(one.p95_ms, "ms")}`,
       ),
       h("span", { class: `num ${one.success_rate < 95 ? "worse" : ""}` }, unitText(one.success_rate, "percent")),
-      h("span", { class: "num" }, grouped(one.calls)),
+      h("span", { class: "num" }, t("{n} calls", { n: grouped(one.calls) })),
     ),
   );
 }

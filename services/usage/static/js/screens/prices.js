@@ -31,7 +31,9 @@ function priceTable(rows, edit) {
       kind: "text",
       show: (row) => [
         row.model,
-        row.display_name && row.display_name !== row.model ? h("span", { class: "dim" }, ` ${row.display_name}`) : "",
+        row.display_name && row.display_name.toLowerCase() !== row.model.toLowerCase()
+          ? h("span", { class: "dim small below" }, row.display_name)
+          : "",
       ],
     },
     { key: "provider", label: t("Provider"), kind: "text", show: (row) => row.provider ?? t("any") },
@@ -52,10 +54,10 @@ function priceTable(rows, edit) {
     {
       key: "source",
       label: t("Source"),
-      kind: "text",
+      kind: "tight",
       show: (row) => [
         row.source,
-        h("span", { class: "dim" }, ` ${(row.version || "").replace(row.source, "").trim()}`),
+        h("span", { class: "dim small" }, ` ${(row.version || "").replace(row.source, "").trim()}`),
       ],
     },
     {
@@ -181,13 +183,11 @@ function reprice() {
   );
 }
 
-function unpriced(rows, edit) {
+function unpriced(rows, days, edit) {
   const columns = [
     { key: "model", label: t("Model"), kind: "text" },
-    { key: "provider", label: t("Provider"), kind: "text" },
     { key: "events", label: t("Events"), kind: "count" },
     { key: "tokens", label: t("Tokens"), kind: "count" },
-    { key: "last_at", label: t("Last"), kind: "tight", show: (row) => momentOf(row.last_at) },
     {
       fixed: true,
       key: "price",
@@ -206,7 +206,7 @@ function unpriced(rows, edit) {
   ];
   return panel(
     t("Without a price"),
-    { note: t("counted, but in no total until priced"), wide: true, name: "unpriced" },
+    { note: t("of the last {days} days; counted, but in no total until priced", { days }), wide: true, name: "unpriced" },
     table({ caption: t("Without a price"), columns, rows, empty: t("Everything booked has a price.") }),
   );
 }
@@ -259,7 +259,7 @@ export function mount(main, { who }) {
       );
       fill(
         room,
-        unpriced(data.unpriced || [], edit),
+        unpriced(data.unpriced || [], data.unpriced_days, edit),
         panel(
           t("Prices in force"),
           { note: t("{n} rows", { n: data.prices.length }), actions, wide: true, name: "prices" },

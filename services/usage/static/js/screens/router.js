@@ -25,7 +25,9 @@ function row(one) {
     h("span", { class: `state ${cooling ? "bad" : "good"}` }, rest),
     h("span", { class: "grow" }, one.name, h("span", { class: "dim" }, ` → ${one.provider}/${one.model}`)),
     one.ttft_ms !== null && h("span", { class: "num dim" }, unitText(one.ttft_ms, "ms")),
-    h("span", { class: "num" }, unitText(100 * one.success_rate, "percent")),
+    one.successes + one.failures > 0
+      ? h("span", { class: "num" }, unitText(100 * one.success_rate, "percent"))
+      : h("span", { class: "dim small" }, t("no record yet")),
     cooling && one.last_error && h("span", { class: "dim small full" }, String(one.last_error)),
   );
 }

@@ -10,12 +10,12 @@ function verdict(trust) {
   if (trust.gaps) wrong.push(t("{n} gaps in the sequence", { n: grouped(trust.gaps) }));
   if (trust.drift_events) wrong.push(t("{n} events of drift", { n: grouped(trust.drift_events) }));
   if (trust.quarantined) wrong.push(t("{n} messages in quarantine", { n: grouped(trust.quarantined) }));
-  if (trust.unpriced) wrong.push(t("{n} events without a price", { n: grouped(trust.unpriced) }));
+  if (trust.unpriced) wrong.push(t("{n} events of the last {days} days without a price", { n: grouped(trust.unpriced), days: trust.unpriced_days }));
   if (trust.lag_seconds > SLOW_SECONDS)
     wrong.push(t("booking lags by {time}", { time: secondsText(trust.lag_seconds) }));
   const tone =
     trust.gaps || trust.drift_events || trust.lag_seconds > SLOW_SECONDS ? "bad" : wrong.length ? "warn" : "good";
-  if (wrong.length) return { tone, text: `${wrong.join(" · ")}.` };
+  if (wrong.length) return { tone, text: wrong.join(" · ") };
   const until = trust.complete_until || trust.last_event_at;
   return {
     tone,

@@ -1,4 +1,5 @@
 // The page in Chinese: the English sentence of the source, and how we say it. Here is what every screen shares.
+import { ledgerWords } from "./zh_ledger.js";
 import { screenWords } from "./zh_screens.js";
 
 const screens = {
@@ -105,7 +106,7 @@ const words = {
   Provider: "供应商",
   Session: "会话",
   Calls: "调用",
-  Tokens: "令牌数",
+  Tokens: "Token 数",
   Cost: "费用",
   Share: "占比",
   Before: "之前",
@@ -145,8 +146,10 @@ const words = {
   Day: "天",
   Week: "周",
   Days: "天数",
+  other: "其他",
+  "{n} d": "{n} 天",
 };
 
-const dictionary = { ...screens, ...states, ...words, ...screenWords };
+const dictionary = { ...screens, ...states, ...words, ...screenWords, ...ledgerWords };
 
 export { dictionary as words };

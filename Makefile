@@ -54,7 +54,7 @@ logs:  ## follow the stack's logs
 	@docker compose logs --follow --tail 100
 
 .env:
-	@bash deploy/make-env > $@.new && mv $@.new $@ && echo "wrote $@ with fresh development secrets"
+	@umask 077 && bash deploy/make-env > $@.new && mv $@.new $@ && echo "wrote $@ with fresh development secrets"
 
 bench: .venv/.dev  ## the benchmark: a table with the peers measured in the same run
 	@$(BIN)/python -m bench $(BENCH)

@@ -8,6 +8,7 @@ from typing import Any
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from shared.ports import PORTS
 from shared.security import is_loopback
 
 # What a URL may begin with; anything else would fail later, and less clearly.
@@ -16,8 +17,6 @@ _SCHEMES = {
     "bus_url": ("memory:", "amqp://", "amqps://"),
     "cache_url": ("memory:", "redis://", "rediss://", "unix://"),
 } | dict.fromkeys(("router_url", "usage_url", "reports_url", "url"), ("http://", "https://"))
-
-PORTS = {"gateway": 8080, "router": 8081, "tools": 8082, "reports": 8083, "usage": 10090}
 
 
 class SettingsFault(Exception):

@@ -36,6 +36,7 @@ from shared.service import Part, Resources
 from shared.settings import Settings, revealed
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+DEFAULT_FOLDER = Path("data/reports")  # what the examples say
 
 
 async def compose(
@@ -109,8 +110,10 @@ def routes(desk: Desk) -> FastAPI:
 
 
 def folder(settings: Settings, directory: str | None) -> Path:
-    """The configured folder; the built-in default lies in the data folder, wherever that was put."""
-    return settings.data / "reports" if directory is None else Path(directory)
+    """The configured folder; the default lies in the data folder, wherever that was put, written out or not."""
+    if directory is None or Path(directory) == DEFAULT_FOLDER:
+        return settings.data / "reports"
+    return Path(directory)
 
 
 def make_recipes(

@@ -100,4 +100,4 @@ if __name__ == "__main__":
     elif sys.argv[1] == "silent":
         signal.pause()
     else:
-        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
+        server.run("streamable-http", host=os.environ.get("HOST", "127.0.0.1"), port=int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""Examples and programs run against a small Tollway in the documented shapes, each in a folder of its own."""
+"""Examples and programs run against a real Tollway, each in a folder of its own."""
 
 import importlib
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.sdk.fake_tollway import FakeTollway
+from tests.integration.sdk.fake_ledger import FakeLedger
 
 SOURCE = Path(__file__).parents[3] / "sdk" / "src"
 if str(SOURCE) not in sys.path:
@@ -20,20 +20,36 @@ def records(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     yield tmp_path / "records" / "ai_usage"
-    importlib.import_module("tollway.usage.book").close_monitors()
+    close_monitors()
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory):
+    """A running Tollway, one for all tests: their figures add up in it."""
+    with importlib.import_module("tests.integration.sdk.live").LiveTollway(tmp_path_factory.mktemp("live")) as running:
+        yield running
 
 
 @pytest.fixture
-def tollway_server():
-    with FakeTollway() as server:
-        yield server
+def as_client(live, monkeypatch):
+    """The environment of a program that works with the running Tollway."""
+    return entered(live, monkeypatch)
 
 
 @pytest.fixture
-def as_client(tollway_server, monkeypatch):
-    """The environment of a program that books at the server."""
-    monkeypatch.setenv("TOLLWAY_URL", tollway_server.url)
-    monkeypatch.setenv("TOLLWAY_ADMIN_TOKEN", tollway_server.token)
-    yield tollway_server
-    # while there is still a server to take what is left
+def ledger(monkeypatch):
+    """The environment of a program whose server can be told to fail."""
+    with FakeLedger() as server:
+        yield entered(server, monkeypatch)
+        # while there is still a server to take what is left
+        close_monitors()
+
+
+def entered(server, monkeypatch):
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return server
+
+
+def close_monitors():
     importlib.import_module("tollway.usage.book").close_monitors()

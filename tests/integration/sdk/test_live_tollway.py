@@ -1,131 +1,19 @@
-"""The library against the real thing: `tollway up` with its demo model, and an agent of ours behind the gateway."""
+"""The library's monitor, client, models and tools against a running Tollway."""
 
 import asyncio
-import os
-import runpy
-import signal
-import socket
-import subprocess
-import sys
+import json
 import time
-from pathlib import Path
 
 import httpx2
 import openai
 import pytest
 from tollway import get_usage_monitor, record_ai_usage, track_ai_usage
-from tollway.agent import BaseAgent
 from tollway.client import AsyncTollwayClient, TollwayClient
 from tollway.memory import MemoryManager
 from tollway.models import OpenAILike
-from tollway.server import APIPublisherConfig, OpenAIRequest, publish_agent_api
 from tollway.tools import ToolExecutor, ToolRegistry, tool
 
-from tests.integration.sdk.serve import Served
-
-ROOT = Path(__file__).parents[3]
-EXAMPLES = sorted((ROOT / "sdk" / "examples").glob("*.py"))
-TOKEN = "admin-token-of-the-live-tests"
-CONFIG = """
-providers:
-  my_agents: {{protocol: openai, base_url: "{agent}/v1"}}
-tools: {{python: ["my_tools:registry", "my_tools:handlers"]}}
-models:
-  my-agent: {{targets: [{{provider: my_agents, model: shouter}}]}}
-"""
-
-
-TOOLS = """
-from tollway.tools import McpToolExecute, ToolInfo, ToolRegistry, tool
-
-@tool
-def search_notes(query: str) -> str:
-    \"\"\"Searches the notes.\"\"\"
-    return f"three notes about {query}"
-
-registry = ToolRegistry(search_notes)
-handlers = McpToolExecute()
-
-async def speak(arguments, on_chunk=None, on_complete=None, on_error=None):
-    for piece in ("one ", "two"):
-        on_chunk(piece)
-    return "one two"
-
-handlers.register_tool(ToolInfo(name="speak", description="Speaks", supports_streaming=True), speak)
-"""
-
-
-class Shouter(BaseAgent):
-    """Says it louder."""
-
-    async def run(self, request: OpenAIRequest):
-        for word in request.get_user_query().upper().split():
-            await self.stream.send("text", word + "! ")
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-def wait_until_ready(url, process, log):
-    end = time.monotonic() + 60
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if httpx2.get(f"{url}/ready", timeout=2).status_code == 200:
-                return
-        except httpx2.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail(f"tollway up did not become ready:\n{log.read_text()[-3000:]}")
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory):
-    """The address of a running Tollway."""
-    folder = tmp_path_factory.mktemp("live")
-    log, port = folder / "tollway.log", free_port()
-    agent = publish_agent_api(
-        Shouter(), "run", APIPublisherConfig(path="/v1", model_name="shouter", strict_openai=True)
-    )
-    with Served(agent) as served, log.open("wb") as output:
-        config = folder / "tollway.yaml"
-        config.write_text(CONFIG.format(agent=served.url))
-        (folder / "my_tools.py").write_text(TOOLS)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("TOLLWAY_")}
-        process = subprocess.Popen(
-            [
-                str(Path(sys.executable).with_name("tollway")),
-                "up",
-                "--port",
-                str(port),
-                "--config",
-                config,
-                "--data",
-                folder / "data",
-            ],
-            cwd=folder,
-            env={**clean, "TOLLWAY_ADMIN_TOKEN": TOKEN, "PYTHONPATH": str(ROOT / "sdk" / "src")},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            wait_until_ready(f"http://127.0.0.1:{port}", process, log)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(5)
-
-
-@pytest.fixture(autouse=True)
-def as_client_of_live(live, monkeypatch):
-    monkeypatch.setenv("TOLLWAY_URL", live)
-    monkeypatch.setenv("TOLLWAY_ADMIN_TOKEN", TOKEN)
+pytestmark = pytest.mark.usefixtures("as_client")
 
 
 def eventually(read, wanted, seconds=20):
@@ -165,6 +53,45 @@ def test_failures_and_unknown_usage_are_taken_as_they_are():
     assert (unknown.cost, unknown.unpriced) == (None, True)
 
 
+def keys_of(figures):
+    """The names of all members, however deep; rows of a list have those of the first."""
+    if isinstance(figures, list):
+        return keys_of(figures[0]) if figures else set()
+    if not isinstance(figures, dict):
+        return set()
+    return {name: keys_of(value) for name, value in figures.items()}
+
+
+def missing(wanted, found, place=""):
+    """What the first has and the second has not."""
+    for name, inner in wanted.items() if isinstance(wanted, dict) else ():
+        if name not in found:
+            yield f"{place}/{name}"
+        else:
+            yield from missing(inner, found[name], f"{place}/{name}")
+
+
+def test_the_server_answers_with_everything_the_local_files_would(records, monkeypatch):
+    def told():
+        monitor = get_usage_monitor()
+        record_ai_usage("qwen-max", "shapes", 1000, 500, user_id="shapes", session_id="shapes")
+        figures = {
+            "current": monitor.get_current_stats(),
+            "session": monitor.get_session_stats("shapes"),
+            "hourly": monitor.get_hourly_summary(),
+            "daily": monitor.get_daily_summary(),
+            "monthly": monitor.get_monthly_summary(),
+            "users": monitor.get_top_users(),
+            "trend": monitor.get_cost_trend(2),
+            "report": json.loads(monitor.export_report(days=2).read_text()),
+        }
+        return keys_of(figures)
+
+    of_server = told()
+    monkeypatch.delenv("TOLLWAY_URL")
+    assert list(missing(told(), of_server)) == []
+
+
 def test_every_statistic_of_the_monitor_is_answered():
     record_ai_usage("qwen-max", "f", 1000, 500, user_id="statistics", session_id="live-3")
     monitor = get_usage_monitor()
@@ -199,7 +126,7 @@ async def test_the_demo_model_answers_and_calls_tools():
 
 
 def test_an_agent_behind_the_gateway_is_a_model_like_any_other(live):
-    with openai.OpenAI(base_url=f"{live}/v1", api_key=TOKEN, max_retries=0) as client:
+    with openai.OpenAI(base_url=f"{live.url}/v1", api_key=live.token, max_retries=0) as client:
         ask = {"model": "my-agent", "messages": [{"role": "user", "content": "hello there"}]}
         whole = client.chat.completions.create(**ask)
         assert whole.choices[0].message.content == "HELLO! THERE! "
@@ -209,8 +136,8 @@ def test_an_agent_behind_the_gateway_is_a_model_like_any_other(live):
 
 
 def test_the_workers_run_the_librarys_tools_and_handlers(live):
-    headers = {"authorization": f"Bearer {TOKEN}"}
-    offered = {tool["name"]: tool for tool in httpx2.get(f"{live}/api/tools", headers=headers).json()["tools"]}
+    headers = {"authorization": f"Bearer {live.token}"}
+    offered = {tool["name"]: tool for tool in httpx2.get(f"{live.url}/api/tools", headers=headers).json()["tools"]}
     assert offered["python__search_notes"]["description"] == "Searches the notes."
     assert offered["python__search_notes"]["input_schema"]["required"] == ["query"]
     assert offered["python__speak"]["supports_streaming"] is True
@@ -259,10 +186,3 @@ async def test_the_asynchronous_client_speaks_to_it_as_well():
         current, health = await asyncio.gather(client.usage.current(), client.usage.health())
     assert current.today.calls >= 0
     assert health
-
-
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs(example, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", [str(example)])
-    runpy.run_path(str(example), run_name="__main__")
-    assert capsys.readouterr().out.strip()

@@ -79,7 +79,7 @@ def test_a_killed_writer_loses_nothing_it_was_told_is_booked(records):
     assert set(told) <= kept
 
 
-def test_records_of_a_killed_process_are_sent_by_the_next_one(as_client, records):
+def test_records_of_a_killed_process_are_sent_by_the_next_one(ledger, records):
     away = start(ENDLESS, TOLLWAY_URL="http://127.0.0.1:9")
     told = [away.stdout.readline().strip() for _ in range(300)]
     away.send_signal(signal.SIGKILL)
@@ -89,23 +89,23 @@ def test_records_of_a_killed_process_are_sent_by_the_next_one(as_client, records
     successor = start(WRITE, "next", 1)
     assert successor.wait(30) == 0
     successor.stdout.close()
-    kept = as_client.wait_records(len(told) + 1)
+    kept = ledger.wait_records(len(told) + 1)
     assert set(told) <= {record["event_id"] for record in kept}
     assert [path for path in (records / "outbox").iterdir() if path.stat().st_size] == []
 
 
-def test_the_end_of_a_program_waits_until_its_records_are_sent(as_client):
+def test_the_end_of_a_program_waits_until_its_records_are_sent(ledger):
     program = start(WRITE, "p", 2500)
     assert program.wait(60) == 0
     program.stdout.close()
-    assert len(as_client.records) == 2500
-    assert max(as_client.batches) <= 500
+    assert len(ledger.records) == 2500
+    assert max(ledger.batches) <= 500
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 @pytest.mark.parametrize("where", ["local", "server"])
 def test_parent_and_forked_child_book_what_is_theirs(request, where, records):
-    server = request.getfixturevalue("as_client") if where == "server" else None
+    server = request.getfixturevalue("ledger") if where == "server" else None
     program = start(FORK)
     assert program.wait(60) == 0
     program.stdout.close()
@@ -113,12 +113,12 @@ def test_parent_and_forked_child_book_what_is_theirs(request, where, records):
     assert Counter(record["function"] for record in kept) == {"parent": 2, "child": 1}
 
 
-def test_a_server_that_fails_for_a_while_gets_everything_once(as_client):
-    as_client.failing = [503, 500, 429]
+def test_a_server_that_fails_for_a_while_gets_everything_once(ledger):
+    ledger.failing = [503, 500, 429]
     program = start(WRITE, "p", 50)
     assert program.wait(60) == 0
     program.stdout.close()
     follower = start(WRITE, "q", 1)
     follower.wait(30)
     follower.stdout.close()
-    assert len(as_client.wait_records(51)) == 51
+    assert len(ledger.wait_records(51)) == 51

@@ -18,7 +18,8 @@ def own_prices(monkeypatch):
 
 
 @pytest.mark.parametrize("place", range(len(BLOCKS)))
-def test_a_block_of_the_readme_runs_against_a_server(place, as_client):
+@pytest.mark.usefixtures("as_client")
+def test_a_block_of_the_readme_runs_against_a_server(place):
     exec(compile(BLOCKS[place], f"README block {place}", "exec"), {"__name__": "readme"})
 
 
@@ -30,7 +31,8 @@ def test_a_block_of_the_readme_runs_without_one(place):
 
 
 @pytest.mark.parametrize("example", sorted((SDK / "examples").glob("*.py")), ids=lambda path: path.stem)
-def test_an_example_runs(example, as_client, capsys, monkeypatch):
+@pytest.mark.usefixtures("as_client")
+def test_an_example_runs(example, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", [str(example)])
     runpy.run_path(str(example), run_name="__main__")
     assert capsys.readouterr().out.strip()

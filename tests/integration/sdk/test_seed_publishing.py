@@ -1,4 +1,7 @@
-"""Every example of the publishing document runs with only its import lines changed, and gives what is said there."""
+"""Every example of the publishing document runs with only its import lines changed, and gives what is said there.
+
+The models of the examples are a running Tollway's demo model.
+"""
 
 import inspect
 import json
@@ -37,30 +40,27 @@ class Echo(BaseAgent):
 
 
 class Rerouted(httpx2.AsyncHTTPTransport):
-    """Takes requests for api.openai.com to the fake, so that the example's address need not be changed."""
+    """Takes requests for api.openai.com to a Tollway, so that not even the example's address and key need be changed."""
 
-    def __init__(self, url, token):
+    def __init__(self, url):
         super().__init__()
-        self._url, self._token = httpx2.URL(url), token
+        self._url = httpx2.URL(url)
 
     async def handle_async_request(self, request):
         assert request.url.host == "api.openai.com"
         assert request.headers["authorization"] == "Bearer your-api-key"
         request.url = request.url.copy_with(scheme="http", host=self._url.host, port=self._url.port)
-        request.headers["authorization"] = f"Bearer {self._token}"
         return await super().handle_async_request(request)
 
 
 @pytest.fixture
-def openai_api(tollway_server, monkeypatch):
+def openai_api(live, monkeypatch):
     real = httpx2.AsyncClient
 
     def client(**options):
-        options["transport"] = Rerouted(tollway_server.url, tollway_server.token)
-        return real(**options)
+        return real(**{**options, "transport": Rerouted(live.url)})
 
     monkeypatch.setattr("tollway.models.openai_like.httpx2.AsyncClient", client)
-    return tollway_server
 
 
 @pytest.fixture
@@ -74,8 +74,8 @@ def my_agent():
 
 
 @pytest.fixture
-def llm(tollway_server):
-    return OpenAILike(base_url=f"{tollway_server.url}/v1", model_name="demo", api_key=tollway_server.token)
+def llm(as_client):
+    return OpenAILike(model_name="demo")
 
 
 @pytest.fixture
@@ -113,12 +113,13 @@ def test_every_python_block_of_the_document_is_known():
     assert len(blocks(DOCUMENT)) == 21
 
 
-def test_quick_start(openai_api, my_agent):
+@pytest.mark.usefixtures("openai_api")
+def test_quick_start(my_agent):
     scope = run(example("# 4. 启动服务"), MyAgent=my_agent.MyAgent)
     assert isinstance(scope["app"], FastAPI)
-    response = ask(scope["app"], "你好", stream=False)
-    assert response.json()["choices"][0]["delta"]["content"] == '<content type="text">收到：你好</content>'
-    assert openai_api.asked[-1]["model"] == "gpt-4"
+    content = ask(scope["app"], "你好", stream=False).json()["choices"][0]["delta"]["content"]
+    assert content.startswith('<content type="text">[demo]')
+    assert content.endswith("You said: 你好</content>")
 
 
 def test_publishing_with_and_without_options():
@@ -189,7 +190,8 @@ def test_sessions_remember_names(on_port_8000, llm, my_agent):
     run(example("# 第二轮对话（同一会话）"), url=url, requests=Noting)
     assert answers[0].ok
     frames = [json.loads(line[6:]) for line in answers[1].text.splitlines() if line.startswith("data: {")]
-    assert "".join(frame["choices"][0]["delta"]["content"] for frame in frames) == "你叫张三"
+    # the demo model repeats what it was told before, so the answer holds the name exactly when the agent remembered it
+    assert "张三" in "".join(frame["choices"][0]["delta"]["content"] for frame in frames)
 
 
 def test_a_custom_memory_class():
@@ -249,27 +251,31 @@ async def test_the_data_streamer():
     assert run(example("# 1 分钟超时"), DataStreamer=DataStreamer)["streamer"].timeout == 60
 
 
-def test_the_whole_example(openai_api, my_agent):
+@pytest.mark.usefixtures("openai_api", "my_agent")
+def test_the_whole_example():
     scope = run(example("# api_server.py"))
     app = scope["app"]
     assert (app.title, app.description) == ("My Agent API", "智能助手 API 服务")
     with TestClient(app) as client:
-        for said, expected in (("我叫李四", "收到：我叫李四"), ("我叫什么名字？", "你叫李四")):
-            body = {"messages": [{"role": "user", "content": said}], "session_id": "s", "stream": False}
-            assert text_of(client.post("/api/v1/chat/completions", json=body)) == expected
+        for session, name in (("a", "李四"), ("b", "王五")):
+            for said in (f"我叫{name}", "我叫什么名字？"):
+                body = {"messages": [{"role": "user", "content": said}], "session_id": session, "stream": False}
+                told = text_of(client.post("/api/v1/chat/completions", json=body))
+            assert name in told
+            assert ("李四" in told) == (session == "a")
 
 
-def test_the_agent_with_tools(tollway_server, llm):
+def test_the_agent_with_tools(llm):
     agent = run(example("class ToolAgent"))["ToolAgent"](llm)
-    body = ask(publish_agent_api(agent, "run"), "天气", stream=False).json()
-    assert body["choices"][0]["delta"]["content"] == (
-        '<content type="thinking">正在调用工具...</content><content type="text">根据搜索结果: 天气</content>'
+    app = publish_agent_api(agent, "run")
+    content = ask(app, "search_web 天气", stream=False).json()["choices"][0]["delta"]["content"]
+    assert content == (
+        '<content type="thinking">正在调用工具...</content>'
+        '<content type="text">[demo] The tool said: 搜索结果: 天气</content>'
     )
-    first, second = tollway_server.asked
-    assert first["tools"][0]["function"]["name"] == "search_web"
-    assert first["tools"][0]["function"]["description"] == "搜索网络"
-    assert [message["role"] for message in second["messages"]] == ["user", "assistant", "tool"]
-    assert second["messages"][1]["tool_calls"][0]["id"] == second["messages"][2]["tool_call_id"]
+    without = ask(app, "你好", stream=False).json()["choices"][0]["delta"]["content"]
+    assert without.endswith("You said: 你好</content>")
+    assert "thinking" not in without
 
 
 def test_the_production_configuration():

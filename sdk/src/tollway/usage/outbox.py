@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tollway.errors import RefusedError, TollwayError
+from tollway.errors import RefusedError, ServerUnreachableError, TollwayError
 from tollway.usage.journal import LineFile, encode
 from tollway.usage.segment import Segment, adopt_orphans, open_segment
 
@@ -26,6 +26,9 @@ Record = dict[str, Any]
 LINGER_SECONDS = 0.1
 ADOPT_EVERY_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 30.0
+# a slow server is worth a moment at the end of a program, one that is away is not
+CLOSE_SECONDS = 5.0
+JOIN_SECONDS = 2.0
 BATCH = 500
 MOST_BYTES = 1 << 30
 
@@ -48,6 +51,7 @@ class Outbox:
         self._urgent = False
         self._closed = False
         self._failures = 0
+        self._unreached = 0
         self._looked_for_orphans = float("-inf")
 
     @property
@@ -83,29 +87,30 @@ class Outbox:
             thread.start()
             self._thread = thread
 
-    def flush(self, timeout_seconds: float) -> bool:
+    def flush(self, timeout_seconds: float, *, only_if_reachable: bool = False) -> bool:
         """Tries to send everything now; True when nothing is left."""
-        end = time.monotonic() + timeout_seconds
         with self._changed:
             self._urgent = True
             self._changed.notify_all()
-            while self._unsent and self._thread is not None:
-                left = end - time.monotonic()
-                if left <= 0:
-                    break
-                self._changed.wait(left)
+            unreached = self._unreached
+
+            def settled() -> bool:
+                hopeless = only_if_reachable and self._unreached > unreached
+                return not self._unsent or self._thread is None or hopeless
+
+            self._changed.wait_for(settled, timeout_seconds)
             return self._unsent == 0
 
-    def close(self, timeout_seconds: float = 2.0) -> None:
+    def close(self, timeout_seconds: float = CLOSE_SECONDS) -> None:
         """Sends what it can, then stops; the rest stays on disk for the next process."""
-        if not self.flush(timeout_seconds):
+        if not self.flush(timeout_seconds, only_if_reachable=True):
             log.warning("%d usage record(s) wait in %s for the next start", self._unsent, self.directory)
         with self._changed:
             self._closed = True
             self._changed.notify_all()
             thread = self._thread
         if thread is not None:
-            thread.join(timeout_seconds)
+            thread.join(JOIN_SECONDS)
         # a sender that is still in the middle of a request holds its files until the process ends
         if thread is None or not thread.is_alive():
             self._release()
@@ -194,6 +199,7 @@ class Outbox:
         try:
             self._hand_over(batch)
         except (TollwayError, OSError) as error:
+            self._unreached += isinstance(error, ServerUnreachableError)
             if not self._failures:
                 log.warning("usage records cannot be sent now (%s); they are kept in %s", error, self.directory)
             return False

@@ -14,7 +14,7 @@ async def compose(resources: Resources) -> Sequence[Part]:
     """All five; the first one's routes are the process's."""
     parts: list[Part] = []
     usage = await compose_usage(resources)
-    router = await compose_router(resources)
+    router = await compose_router(resources, usage=usage.http)
     tools = await compose_tools(resources)
     # The gateway forwards to reports, and reports asks the gateway for insight: it finds it here once it is composed.
     reports = await compose_reports(resources, gateway=lambda: parts[0].http if parts else None, usage=usage.http)

@@ -16,7 +16,6 @@ from services.gateway.key_desk import KeyDesk
 from services.gateway.keys import KeyRing
 from services.gateway.limits import Limiter
 from services.gateway.openapi import ApiDocument
-from services.gateway.peers import LocalPeer, Peer, RemotePeer
 from services.gateway.prompt_cache import PromptCache
 from services.gateway.router_client import RouterClient
 from services.gateway.routes.admin import admin_routes
@@ -32,6 +31,7 @@ from services.gateway.tools_client import ToolsClient
 from services.gateway.upkeep import Upkeep
 from shared.health import App
 from shared.messages.gateway import Router
+from shared.peers import LocalPeer, Peer, RemotePeer
 from shared.service import Part, Resources
 from shared.settings import revealed
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from services.gateway.exchange import Exchange, Floor
-from services.gateway.peers import LocalPeer
 from services.gateway.request import read_members
 from shared.errors import BadRequest
 from shared.health import App, Receive, Scope, Send
+from shared.peers import LocalPeer
 
 _CHANGING = ("POST", "PATCH", "PUT")
 _GUARDED = "/admin/"

@@ -9,8 +9,8 @@ from typing import Any
 import structlog
 
 from services.gateway.openapi_doors import COMPONENTS, described
-from services.gateway.peers import Peer
 from shared.errors import TollwayError
+from shared.peers import Peer
 
 log = structlog.get_logger(__name__)
 

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 import structlog
 
-from services.gateway.peers import Peer
 from shared import clock
 from shared.config import Config, LiveConfig
 from shared.errors import TollwayError, Unavailable
 from shared.messages.gateway import Spent
+from shared.peers import Peer
 from shared.prices import Price, PriceBook, configured, flat
 from shared.wire.usage import TokenUsage
 

@@ -13,6 +13,7 @@ from shared.messages.gateway import Dialect
 from shared.wire.anthropic import AnthropicAccumulator
 from shared.wire.call_tracker import CallTracker
 from shared.wire.json_text import NotJsonError, decode_object
+from shared.wire.lenient import an_object
 from shared.wire.openai import OpenAIAccumulator
 from shared.wire.sse import DONE, OPENAI_DONE, SseEvent, encode_object
 
@@ -44,6 +45,7 @@ class OpenAIWeaver:
         self._turns = 0
         self._head: dict[str, Any] = {}
         self._usage: dict[str, Any] = {}
+        self._lossy: set[str] = set()
         self._shown_calls = 0
         self.begin()
         self._turns = 0
@@ -83,6 +85,7 @@ class OpenAIWeaver:
     def turn(self) -> Turn:
         """The turn that has been fed."""
         self._usage = summed(self._usage, self._turn_usage)
+        self._lossy |= _losses(self._sum.answer())
         message = self._sum.message
         calls = DIALECTS["openai"].calls_of(message)
         return Turn(message, calls, self._sum.finish_reason, self._turn_usage, failed=self._failed)
@@ -91,7 +94,7 @@ class OpenAIWeaver:
         """The finish chunk, the usage of all turns if it was asked for, and the end mark."""
         if self._turns <= 1 and limit is None and not beside and finish == self._told_finish:
             return b"".join(self._tail) + OPENAI_DONE
-        extra: dict[str, Any] = {"tollway": {"limit_reached": limit}} if limit else {}
+        extra = _extra(self._lossy, limit)
         choice = {"index": 0, "delta": {}, "logprobs": None, "finish_reason": finish}
         out = encode_object({**self._head, "choices": [choice], **extra})
         if self._include_usage and self._usage:
@@ -165,6 +168,7 @@ class AnthropicWeaver:
         self._is_ours = is_ours
         self._next_index = 0
         self._usage: dict[str, Any] = {}
+        self._lossy: set[str] = set()
         self._last_delta: dict[str, Any] = {}
         self._turns = 0
         self.begin()
@@ -204,6 +208,7 @@ class AnthropicWeaver:
         """The turn that has been fed."""
         answer = self._sum.answer()
         self._usage = summed(self._usage, answer["usage"])
+        self._lossy |= _losses(answer)
         message = self._sum.message
         calls = DIALECTS["anthropic"].calls_of(message)
         return Turn(message, calls, self._sum.stop_reason, answer["usage"], failed=self._failed)
@@ -220,9 +225,8 @@ class AnthropicWeaver:
             "type": "message_delta",
             "delta": {"stop_sequence": None, **known, "stop_reason": finish},
             "usage": summed(self._usage, beside),
+            **_extra(self._lossy, limit),
         }
-        if limit:
-            frame["tollway"] = {"limit_reached": limit}
         return encode_object(frame, "message_delta") + encode_object({"type": "message_stop"}, "message_stop")
 
     def _block(self, kind: str, frame: dict[str, Any], event: SseEvent) -> bytes:
@@ -249,3 +253,15 @@ def weaver(dialect: Dialect, is_ours: IsOurs, *, include_usage: bool) -> Weaver:
     if dialect == "openai":
         return OpenAIWeaver(is_ours, include_usage=include_usage)
     return AnthropicWeaver(is_ours)
+
+
+def _losses(answer: dict[str, Any]) -> set[str]:
+    """What the end of a turn's stream named as lost."""
+    return {name for name in an_object(answer.get("tollway")).get("lossy") or () if isinstance(name, str)}
+
+
+def _extra(lossy: set[str], limit: str | None) -> dict[str, Any]:
+    """Our own member of the last frames."""
+    own: dict[str, Any] = {"lossy": sorted(lossy)} if lossy else {}
+    own |= {"limit_reached": limit} if limit else {}
+    return {"tollway": own} if own else {}

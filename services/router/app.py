@@ -16,7 +16,9 @@ from services.router.record import Records
 from services.router.routes import Routes
 from services.router.standing import Standing
 from services.router.store import SharedRecords
+from shared.health import App
 from shared.messages.gateway import Router as RouterPort
+from shared.peers import LocalPeer, RemotePeer
 from shared.service import Part, Resources
 from shared.settings import revealed
 
@@ -28,15 +30,16 @@ class RouterPart(Part):
     router: RouterPort | None = None
 
 
-async def compose(resources: Resources) -> RouterPart:
-    """The router as a part of a process."""
+async def compose(resources: Resources, *, usage: App | None = None) -> RouterPart:
+    """The router as a part of a process; `usage` is the ledger's app when it is in the same one."""
     token = revealed(resources.settings.internal_token)
     dice = random.Random()
     records = Records()
     shared = SharedRecords(records, resources.cache, lambda: resources.config.current.routing.probe_seconds)
     lister = Lister(resources.cache)
     inventory = Inventory(resources.config, records, resources.http, lister)
-    costs = Costs(resources.config, resources.http, resources.settings.usage_url, token)
+    ledger = LocalPeer(usage, token) if usage else RemotePeer(resources.http, resources.settings.usage_url, token)
+    costs = Costs(resources.config, ledger)
     choice = Choice(records, costs.of, dice)
     standing = Standing(records, lambda: resources.config.current.routing, shared.changed, resources.lifecycle)
     router = Router(

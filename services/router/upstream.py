@@ -15,6 +15,7 @@ from services.router.standing import Standing
 from shared import clock
 from shared.messages.gateway import Call
 from shared.translate.errors import UpstreamError, parse_error, parse_retry_after, timed_out
+from shared.translate.form import Broke, as_stream, as_whole, is_stream, is_whole
 from shared.translate.progress import Progress
 from shared.wire.usage import TokenUsage
 
@@ -72,9 +73,9 @@ class Attempt:
                 if not 200 <= self.exchange.status < 300:
                     raise await self._refusal(self.exchange)
                 if self.call.stream:
-                    await self._first_content(self.exchange)
+                    await self._first_content(self.exchange, deadline)
                 else:
-                    await self._whole_answer(self.exchange, deadline)
+                    self.whole = self._answer_in(await self._body(self.exchange, deadline))
         except TimeoutError:
             error = timed_out("the provider did not answer in time")
             raise self.fail(failed(error).failure) from None
@@ -147,12 +148,17 @@ class Attempt:
         error = parse_error(exchange.status, body, self.provider.dialect, retry_after)
         return failed(error, relayed(exchange.headers, same_dialect=self.same_dialect))
 
-    async def _first_content(self, exchange: Exchange) -> None:
+    async def _first_content(self, exchange: Exchange, deadline: asyncio.Timeout) -> None:
         """Hold lifecycle frames until there is content: until then a failure can still be somebody else's answer."""
         relay = self.relay = Relay(self.provider.reader(self.call, self.prepared), choices=self.prepared.choices)
-        progress, held = relay.progress, []
+        progress, held, is_stream = relay.progress, [], False
         while True:
             data = await exchange.read()
+            if not is_stream and data.strip():
+                if is_whole(data):
+                    # A provider that does not stream has answered all the same.
+                    data = self._as_stream(await self._body(exchange, deadline, data))
+                is_stream = True
             held.append(relay.feed(data) if data else relay.finish())
             if progress.started_content or progress.finished:
                 break
@@ -163,10 +169,12 @@ class Attempt:
         self.held = b"".join(held)
         self.meter.content(progress)
 
-    async def _whole_answer(self, exchange: Exchange, deadline: asyncio.Timeout) -> None:
+    async def _body(self, exchange: Exchange, deadline: asyncio.Timeout, first: bytes = b"") -> bytes:
+        """The whole body, of which `first` was read."""
         loop, idle, parts = asyncio.get_running_loop(), self.provider.timeouts.idle, self._parts
         size = 0
-        while data := await exchange.read():
+        while data := first or await exchange.read():
+            first = b""
             parts.append(data)
             size += len(data)
             if size > _MOST_ANSWER_BYTES:
@@ -174,20 +182,32 @@ class Attempt:
             if exchange.at_end:
                 break
             deadline.reschedule(min(loop.time() + idle, self.deadline_at))
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _answer_in(self, body: bytes) -> Whole:
+        """The client's answer in the provider's body, which some providers stream whatever they are asked."""
         try:
-            self.whole = self.provider.whole(self.call, self.prepared, body)
+            if is_stream(body):
+                body = as_whole(body, self.provider.dialect)
+            return self.provider.whole(self.call, self.prepared, body)
+        except Broke as broke:
+            raise failed(broke.error) from None
         except NotAnAnswer as reason:
             raise failed(_error_in(body, self.provider) or invalid_answer(str(reason))) from None
+
+    def _as_stream(self, body: bytes) -> bytes:
+        """The stream of a body that is a whole answer; a whole error fails as one."""
+        self._answer_in(body)
+        return as_stream(body, self.provider.dialect)
 
     def _used_so_far(self) -> tuple[TokenUsage | None, str]:
         """What a cut attempt used: nothing that is known before a byte came, an estimate after."""
         if self.relay is not None and self.relay.progress.started_content:
             return used(self.relay.progress, self.meter.input_tokens)
-        if self.relay is not None:
-            return used_before_content(self.relay.progress)
         if self._parts:
             return used(cut_answer(b"".join(self._parts)), self.meter.input_tokens)
+        if self.relay is not None:
+            return used_before_content(self.relay.progress)
         return None, "none"
 
     def _progress(self) -> Progress:

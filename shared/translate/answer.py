@@ -3,9 +3,10 @@
 from typing import Any
 
 from shared import clock, ids
+from shared.translate.citations import annotations_of
 from shared.translate.progress import Progress
 from shared.translate.reasons import finish_reason, stop_reason
-from shared.translate.terms import Losses
+from shared.translate.terms import UNSAID, Losses
 from shared.translate.to_openai_stream import unwrapped_input
 from shared.wire.anthropic import blocks_of
 from shared.wire.json_text import encode_text
@@ -89,28 +90,37 @@ def _chat_call(block: Json, position: int, custom_tools: frozenset[str]) -> Json
 
 
 def _annotations(body: Json) -> list[Json]:
-    """Citations of web pages; each covers the whole block it belongs to, for Anthropic gives no offsets in the text."""
     annotations: list[Json] = []
     end = 0
     for block in blocks_of(body):
         if block.get("type") != "text":
             continue
         start, end = end, end + len(text(block.get("text")))
-        for citation in objects(block.get("citations")):
-            if citation.get("url"):
-                place = {"start_index": start, "end_index": end}
-                cited = {"url": citation["url"], "title": citation.get("title") or "", **place}
-                annotations.append({"type": "url_citation", "url_citation": cited})
+        annotations += annotations_of(objects(block.get("citations")), start, end)
     return annotations
 
 
-def losses_of_message(body: Json) -> tuple[str, ...]:
+def losses_of_message(body: Json, *, legacy_functions: bool = False) -> tuple[str, ...]:
     """The names of what a message holds that a chat completion cannot."""
     losses = Losses()
-    for kind in sorted({text(block.get("type")) for block in blocks_of(body)} - _CARRIED):
+    kinds = [text(block.get("type")) for block in blocks_of(body)]
+    for kind in sorted(set(kinds) - _CARRIED):
         losses.add(f"content.{kind}")
     if any(block.get("citations") for block in blocks_of(body)):
         losses.add("citations")
+    if legacy_functions and kinds.count("tool_use") > 1:
+        losses.add("tool_calls")
+    return losses.told()
+
+
+def losses_of_completion(body: Json) -> tuple[str, ...]:
+    """The names of what a chat completion holds that a message cannot."""
+    losses, message = Losses(), message_of(body)
+    if len(objects(body.get("choices"))) > 1:
+        losses.add("n")
+    for name in UNSAID:
+        if message.get(name):
+            losses.add(f"content.{name}")
     return losses.told()
 
 

@@ -9,6 +9,13 @@ from shared.translate.terms import CannotTranslate, Losses, RequestOptions, want
 from shared.wire.lenient import objects
 from shared.wire.tool_call import arguments_object
 
+# The members of messages that are carried, or named where they are looked at.
+_CARRIED = (
+    *("role", "content", "refusal", "tool_calls", "function_call", "tool_call_id", "is_error"),
+    *("thinking_blocks", "reasoning_content", "reasoning", "cache_control", "prompt_cache_breakpoint"),
+)
+_FUNCTION = (*_CARRIED, "name")
+
 Blocks = list[dict[str, Any]]
 
 _FOREIGN = re.compile(r"[^a-zA-Z0-9_-]")
@@ -65,8 +72,7 @@ class _Conversation:
     def take(self, message: dict[str, Any], where: str) -> None:
         """Adds one message."""
         role = message.get("role")
-        if message.get("name") and role != "function":
-            self._losses.add("messages.name")
+        self._losses.add_unless(message, _FUNCTION if role == "function" else _CARRIED, "messages")
         if role in ("system", "developer"):
             self._take_system(message, where)
         elif role == "user":
@@ -120,8 +126,6 @@ class _Conversation:
         blocks += self._text_blocks(message.get("content"), f"{where}.content")
         if isinstance(refusal := message.get("refusal"), str) and refusal and not message.get("content"):
             blocks.append({"type": "text", "text": refusal})
-        if message.get("audio"):
-            self._losses.add("messages.audio")
         for index, call in enumerate(wanted_objects(message.get("tool_calls"), f"{where}.tool_calls")):
             blocks.append(self._call_block(call, f"{where}.tool_calls[{index}]"))
         if isinstance(function := message.get("function_call"), dict):

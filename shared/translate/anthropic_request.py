@@ -64,8 +64,8 @@ def _refuse(body: dict[str, Any]) -> None:
     if body.get("n") not in (None, 1):
         raise CannotTranslate("n", "this model's provider gives one choice per request")
     modalities = body.get("modalities")
-    if isinstance(modalities, list) and "audio" in modalities:
-        raise CannotTranslate("modalities", "this model's provider does not answer with audio")
+    if isinstance(modalities, list) and modalities != ["text"]:
+        raise CannotTranslate("modalities", "this model's provider answers with text only")
 
 
 def _max_tokens(body: dict[str, Any], options: RequestOptions, losses: Losses) -> int:

@@ -235,13 +235,3 @@ def _readable(body: bytes) -> str:
 def _clean(message: str) -> str:
     """One readable line without anything that looks like a key."""
     return _KEY.sub("[key]", " ".join(message[: 4 * MAX_MESSAGE].split()))[:MAX_MESSAGE]
-
-
-def failure_in(answer: Any, dialect: Dialect, body: bytes = b"") -> UpstreamError | None:
-    """The error that a body under a success status turns out to be; None for an answer."""
-    if not isinstance(answer, dict) or answer.get("error") or answer.get("type") == "error":
-        return error_of(answer, 200, dialect, body=body)
-    told = answer.get("choices" if dialect == "openai" else "content")
-    if isinstance(told, list) and (told or dialect == "anthropic"):
-        return None
-    return UpstreamError(502, None, None, "the provider's answer has nothing in it", dialect=dialect, body=body)

@@ -1,7 +1,7 @@
 """An Anthropic conversation as chat messages."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from shared.translate.anthropic_messages import original_id
 from shared.translate.caching import cache_breakpoint
@@ -16,6 +16,16 @@ Parts = list[dict[str, Any]]
 # Claude Code's first system block changes with every request: other providers' prompt caches would never hit.
 _ATTRIBUTION = re.compile(r"^x-anthropic-billing-header:[^\n]*\n?", re.MULTILINE)
 _ERROR_MARK = "[tool error] "
+# The members of blocks that are carried, or named where they are looked at.
+_CARRIED: Final = {
+    "text": ("text",),
+    "image": ("source",),
+    "document": ("source", "title", "context", "citations"),
+    "search_result": ("title", "source", "content"),
+    "tool_use": ("id", "name", "input", "caller"),
+    "tool_result": ("tool_use_id", "content", "is_error"),
+}
+_DIRECT: Final = {"type": "direct"}
 _MEDIA_NOTE = "[the tool returned {kind}, which follows in the next user message]"
 
 
@@ -32,6 +42,7 @@ def to_openai_messages(system: Any, messages: Any, options: RequestOptions, loss
         content = message.get("content")
         if not isinstance(content, str | list):
             raise CannotTranslate(f"{where}.content", "must be a string or a list of blocks")
+        losses.add_unless(message, ("role", "content"), "messages")
         role = message.get("role")
         if role == "user":
             writer.take_user(message, where)
@@ -60,7 +71,7 @@ class _Writer:
         content: Any = instructions
         if self._front_marks:
             content = [{"type": "text", "text": instructions, **self._front_marks}]
-        return [{"role": self._options.system_role, "content": content}, *self._messages]
+        return [{"role": "system", "content": content}, *self._messages]
 
     def take_system(self, system: Any, where: str) -> None:
         """Instructions; given late, they stay there only where the provider's chat template allows it."""
@@ -70,12 +81,13 @@ class _Writer:
             wanted_objects(system, where)
         blocks = blocks_of({"content": system})
         for block in blocks:
+            self._name_rest(block)
             self._front_marks |= cache_breakpoint(block, self._options, self._losses)
         texts = [_ATTRIBUTION.sub("", wanted_text(block.get("text"), f"{where}.text")) for block in blocks]
         texts = [text for text in texts if text]
         if self._messages and self._options.takes_late_system:
             if texts:
-                self._messages.append({"role": self._options.system_role, "content": "\n\n".join(texts)})
+                self._messages.append({"role": "system", "content": "\n\n".join(texts)})
             return
         if self._messages and texts:
             self._losses.add("messages.system")
@@ -102,6 +114,9 @@ class _Writer:
         """Writes the tool message; returns the media that have to follow in a user's turn."""
         texts: list[str] = []
         media: Parts = []
+        self._name_rest(block)
+        if block.get("cache_control"):
+            self._losses.add("cache_control")
         content = block.get("content")
         for item in blocks_of({"content": content}):
             kind = item.get("type")
@@ -124,6 +139,7 @@ class _Writer:
 
     def _user_parts(self, block: dict[str, Any], where: str) -> Parts:
         kind = block.get("type")
+        self._name_rest(block)
         if kind == "text":
             said = wanted_text(block.get("text"), f"{where}.text")
             if not said:
@@ -151,6 +167,7 @@ class _Writer:
         thoughts: Parts = []
         for block in blocks_of(message):
             kind = block.get("type")
+            self._name_rest(block)
             if kind == "text":
                 texts.append(text(block.get("text")))
             elif kind == "tool_use":
@@ -170,6 +187,14 @@ class _Writer:
             told["tool_calls"] = calls
         if said or calls or len(told) > 2:
             self._messages.append(told)
+
+    def _name_rest(self, block: dict[str, Any]) -> None:
+        """Names the members of a block that stay behind; a block of another kind is named as a whole."""
+        carried = _CARRIED.get(text(block.get("type")))
+        if carried is not None:
+            self._losses.add_unless(block, (*carried, "type", "cache_control"), "content")
+        if block.get("caller") not in (None, _DIRECT):
+            self._losses.add("content.caller")
 
     def _tell_thoughts(self, thoughts: Parts, told: dict[str, Any]) -> None:
         if not thoughts:

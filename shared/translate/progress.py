@@ -1,5 +1,7 @@
 """What is known of an upstream stream while it runs, whoever relays or translates it."""
 
+from typing import Any
+
 from shared.translate.errors import UpstreamError
 from shared.wire.usage import NOTHING_TOLD, TokenUsage
 
@@ -9,7 +11,7 @@ class Progress:
 
     `started_content` is False while only lifecycle frames came, `finished` is True once the protocol's
     own reason for the end was seen, `failure` is the provider's error event, `dropped` counts frames that
-    were not JSON.
+    were not JSON, `lossy` names what the answer held that the client's dialect cannot say.
     """
 
     def __init__(self) -> None:
@@ -26,6 +28,11 @@ class Progress:
         """Adds generated text of any kind to the counters that an interrupted answer is estimated by."""
         self.output_characters += len(text)
         self.output_text_bytes += len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+    @property
+    def losses(self) -> dict[str, Any]:
+        """The member of the stream's last frames that names what was lost: the headers were gone when it came."""
+        return {"tollway": {"lossy": sorted(self.lossy)}} if self.lossy else {}
 
     @property
     def estimated_output_tokens(self) -> int:

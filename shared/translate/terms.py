@@ -1,6 +1,7 @@
 """The terms of translating a request: what the target takes, what was lost on the way, what has to be refused."""
 
 import re
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -11,6 +12,9 @@ MOST_LOSSES = 50
 LONGEST_LOSS = 64
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_.\[\]-]")
 SAMPLING_REFUSED_SINCE = "2026-10-21"
+_NOTHING: tuple[Any, ...] = ("", [], {}, False)
+# What a chat message may hold and a Messages answer has no block for.
+UNSAID = ("audio", "images", "annotations")
 
 
 class CannotTranslate(BadRequest):
@@ -37,15 +41,10 @@ class RequestOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     # Toward OpenAI.
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    system_role: Literal["system", "developer"] = "system"
     takes_late_system: bool = False
     takes_reasoning_content: bool = False
     takes_thinking_blocks: bool = False
-    takes_reasoning_effort: bool = True
-    efforts: tuple[str, ...] = ("none", "minimal", "low", "medium", "high")
-    takes_top_k: bool = False
     takes_cache_breakpoints: bool = False
-    takes_prefill: bool = False
 
     @property
     def takes_sampling(self) -> bool:
@@ -79,6 +78,12 @@ class Losses:
         """Notes one loss."""
         if len(self._names) < MOST_LOSSES:
             self._names[_NOT_PLAIN.sub("?", name[:LONGEST_LOSS])] = None
+
+    def add_unless(self, members: Mapping[str, Any], carried: Collection[str], where: str) -> None:
+        """Notes every member that says something and is not carried."""
+        for name, value in members.items():
+            if name not in carried and value is not None and value not in _NOTHING:
+                self.add(f"{where}.{name}")
 
     def told(self) -> tuple[str, ...]:
         """All of them."""

@@ -4,6 +4,7 @@ An empty signature says that a thought is not Anthropic's own; before a Messages
 leave it, and nothing else does.
 """
 
+import operator
 import re
 
 import msgspec
@@ -29,10 +30,13 @@ def without_unsigned_thoughts(body: bytes) -> bytes:
         return body
     try:
         members = _raw_object(body)
-        messages = [_cleaned(message) for message in _raw_list(bytes(members["messages"]))]
+        messages = _raw_list(bytes(members["messages"]))
+        cleaned = [_cleaned(message) for message in messages]
     except (msgspec.DecodeError, RecursionError, KeyError):
         return body
-    members["messages"] = msgspec.Raw(encode([message for message in messages if message is not None]))
+    if all(map(operator.is_, messages, cleaned)):
+        return body
+    members["messages"] = msgspec.Raw(encode([message for message in cleaned if message is not None]))
     return encode(members)
 
 
@@ -43,6 +47,8 @@ def _cleaned(raw: msgspec.Raw) -> msgspec.Raw | None:
     message = _raw_object(bytes(raw))
     blocks = _raw_list(bytes(message["content"]))
     kept = [block for block in blocks if not _is_unsigned(bytes(block))]
+    if len(kept) == len(blocks):
+        return raw
     if not kept:
         return None
     message["content"] = msgspec.Raw(encode(kept))

@@ -7,6 +7,7 @@ from shared.translate.errors import UpstreamError, error_of
 from shared.translate.progress import Progress
 from shared.translate.reasons import stop_reason
 from shared.translate.segments import Segment, SegmentKind
+from shared.translate.terms import UNSAID
 from shared.wire.call_tracker import CallTracker
 from shared.wire.frames import Chunk, Delta, FunctionDelta, ToolCallDelta, read_chunk
 from shared.wire.json_text import decode, encode, encode_text
@@ -69,9 +70,8 @@ class OpenAIToAnthropic(Progress):
         self._advance(out, ending=True)
         reason = stop_reason(self._finish, has_calls=bool(self._calls))
         delta = {"stop_reason": reason, "stop_sequence": None}
-        out.append(
-            encode_object({"type": "message_delta", "delta": delta, "usage": self._final_usage()}, "message_delta")
-        )
+        told = {"type": "message_delta", "delta": delta, "usage": self._final_usage(), **self.losses}
+        out.append(encode_object(told, "message_delta"))
         out.append(_MESSAGE_STOP)
         return out
 
@@ -134,8 +134,8 @@ class OpenAIToAnthropic(Progress):
                 self._take_call(call, out)
         if delta.function_call:
             self._take_call(ToolCallDelta(index="function_call", function=delta.function_call), out)
-        if delta.audio or delta.images:
-            self.lossy.add("content.media")
+        if delta.audio or delta.images or delta.annotations:
+            self.lossy.update(f"content.{name}" for name in UNSAID if getattr(delta, name))
 
     def _take_content(self, content: Any, out: list[bytes]) -> None:
         """Text; or, as some providers stream it, a list of parts of text and thinking."""

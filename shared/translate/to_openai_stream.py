@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from shared import clock, ids
+from shared.translate.citations import annotations_of
 from shared.translate.errors import error_of
 from shared.translate.progress import Progress
 from shared.translate.reasons import finish_reason
 from shared.wire.frames import Block, Event, EventDelta, read_event
 from shared.wire.json_text import NotJsonError, decode, encode, encode_text
-from shared.wire.lenient import text
+from shared.wire.lenient import objects, text
 from shared.wire.sse import DONE, OPENAI_DONE, SseEvent
 from shared.wire.usage import TokenUsage
 
@@ -53,6 +54,10 @@ class AnthropicToOpenAI(Progress):
         self._arguments: list[str] = []
         self._tools = 0
         self._thoughts = 0
+        self._said = 0
+        self._block_began = 0
+        self._citations: list[Any] = []
+        self._annotations = 0
 
     def feed(self, event: SseEvent) -> list[bytes]:
         """The client events that this one gives."""
@@ -80,7 +85,8 @@ class AnthropicToOpenAI(Progress):
                 usage = usage.merge(TokenUsage(input_tokens=self._input_estimate))
             if usage.output_tokens is None:
                 usage = usage.merge(TokenUsage(output_tokens=self.estimated_output_tokens))
-            out.append(b'%b,"choices":[],"usage":%b}\n\n' % (self._head, encode(usage.to_openai())))
+            told = {"choices": [], "usage": usage.to_openai(), **self.losses}
+            out.append(b"%b,%b\n\n" % (self._head, encode(told)[1:]))
         out.append(OPENAI_DONE)
         return out
 
@@ -102,12 +108,9 @@ class AnthropicToOpenAI(Progress):
         self._content_head = self._head + b',"choices":[{"index":0,"delta":{"content":'
         return [self._chunk({"role": "assistant", "content": ""})]
 
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        return b'%b,"choices":[{"index":0,"delta":%b,"logprobs":null,"finish_reason":%b}]}\n\n' % (
-            self._head,
-            encode(delta),
-            b"null" if finish is None else b'"%b"' % finish.encode(),
-        )
+    def _chunk(self, delta: dict[str, Any], finish: str | None = None, **beside: Any) -> bytes:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return b"%b,%b\n\n" % (self._head, encode({"choices": [choice], **beside})[1:])
 
     def _message_start(self, frame: Event) -> list[bytes]:
         message = frame.message if isinstance(frame.message, dict) else {}
@@ -119,11 +122,14 @@ class AnthropicToOpenAI(Progress):
         block = self._block = frame.content_block or Block()
         block.type, block.name = text(block.type), text(block.name)
         self._thinking, self._arguments, self._signature = [], [], ""
+        self._citations, self._block_began = [], self._said
         if block.type == "tool_use":
             self.started_content = True
             out.extend(self._tool_start(block))
-        elif block.type == "text" and isinstance(block.text, str) and block.text:
-            out.append(self._text(block.text))
+        elif block.type == "text":
+            self._citations += objects(block.citations)
+            if isinstance(block.text, str) and block.text:
+                out.append(self._text(block.text))
         elif block.type == "thinking":
             if isinstance(block.thinking, str) and block.thinking:
                 out.append(self._thought(block.thinking))
@@ -146,7 +152,7 @@ class AnthropicToOpenAI(Progress):
         if delta.type == "signature_delta" and isinstance(delta.signature, str):
             self._signature = delta.signature
         elif delta.type == "citations_delta":
-            self.lossy.add("citations")
+            self._citations += objects([delta.citation])
         return []
 
     def _with_open(self, emit: Callable[[str], bytes], piece: str) -> list[bytes]:
@@ -157,6 +163,7 @@ class AnthropicToOpenAI(Progress):
     def _text(self, piece: str) -> bytes:
         self.started_content = True
         self.count_text(piece)
+        self._said += len(piece)
         return b'%b%b},"logprobs":null,"finish_reason":null}]}\n\n' % (self._content_head, encode(piece))
 
     def _thought(self, piece: str) -> bytes:
@@ -168,8 +175,11 @@ class AnthropicToOpenAI(Progress):
     def _tool_start(self, block: Block) -> list[bytes]:
         name = block.name
         self.count_text(name)
+        if self._legacy and self._tools:
+            self.lossy.add("tool_calls")
+            return []
         if self._legacy:
-            return [self._chunk({"function_call": {"name": name, "arguments": ""}})] if not self._tools else []
+            return [self._chunk({"function_call": {"name": name, "arguments": ""}})]
         call_id = block.id if isinstance(block.id, str) and block.id else f"call_{self._id}_{self._tools}"
         if name in self._custom_tools:
             call: dict[str, Any] = {"type": "custom", "custom": {"name": name, "input": ""}}
@@ -206,7 +216,15 @@ class AnthropicToOpenAI(Progress):
             return [self._signed(thought)] if self._signature else []
         if block.type == "redacted_thinking":
             return [self._signed({"type": "redacted_thinking", "data": block.data})]
-        return []
+        return self._cited() if self._citations else []
+
+    def _cited(self) -> list[bytes]:
+        """A text block's citations; `index` lets SDKs add up the list."""
+        self.lossy.add("citations")
+        made = annotations_of(self._citations, self._block_began, self._said)
+        told = [{"index": self._annotations + at, **annotation} for at, annotation in enumerate(made)]
+        self._annotations += len(told)
+        return [self._chunk({"annotations": told})] if told else []
 
     def _tool_stop(self, block: Block) -> list[bytes]:
         whole = "".join(self._arguments)
@@ -237,7 +255,7 @@ class AnthropicToOpenAI(Progress):
         refusal = _refusal(delta)
         if refusal is not None:
             out.append(self._chunk({"refusal": refusal}))
-        out.append(self._chunk({}, finish))
+        out.append(self._chunk({}, finish, **self.losses))
         return out
 
     def _message_stop(self, _frame: Event) -> list[bytes]:

@@ -47,16 +47,17 @@ def tools_to_anthropic(body: dict[str, Any], losses: Losses) -> AnthropicTools:
     told.choice, allowed = _choice(choice, losses)
     told.tools = [tool for name, tool in by_name.items() if allowed is None or name in allowed]
     told.custom = frozenset(custom)
-    _settle_choice(told, body.get("parallel_tool_calls"))
+    # An answer in the legacy shape has room for one call.
+    _settle_choice(told, parallel=not told.legacy and body.get("parallel_tool_calls") is not False)
     return told
 
 
-def _settle_choice(told: AnthropicTools, parallel: Any) -> None:
+def _settle_choice(told: AnthropicTools, *, parallel: bool) -> None:
     if not told.tools:
         if told.is_forced:
             raise CannotTranslate("tool_choice", "a tool is required but none is offered")
         told.choice = None
-    elif parallel is False and (told.choice is None or told.choice["type"] != "none"):
+    elif not parallel and (told.choice is None or told.choice["type"] != "none"):
         # The wish needs an object to live in, so the default choice is said aloud.
         told.choice = {**(told.choice or {"type": "auto"}), "disable_parallel_tool_use": True}
 
@@ -160,7 +161,5 @@ def _offered(tool: dict[str, Any], where: str, losses: Losses) -> dict[str, Any]
         if tool.get(key) is not None:
             function[key] = tool[key]
     function["parameters"] = schema if isinstance(schema, dict) else {"type": "object", "properties": {}}
-    for key in ("cache_control", "defer_loading", "allowed_callers", "input_examples"):
-        if tool.get(key):
-            losses.add(f"tools.{key}")
+    losses.add_unless(tool, ("name", "type", "description", "strict", "input_schema"), "tools")
     return {"type": "function", "function": function}

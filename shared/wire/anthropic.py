@@ -1,53 +1,11 @@
 """Anthropic's dialect: its errors, the parts of messages that our tools are run by, streamed answers added up."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
-from shared.wire.errors import error_event as event_of
-from shared.wire.errors import error_object
-from shared.wire.json_text import encode
 from shared.wire.lenient import objects, text
-from shared.wire.tool_call import ToolCall, ToolImage, arguments_object, arguments_text, readable_arguments
+from shared.wire.tool_call import ToolCall, ToolImage, arguments_text, readable_arguments
 from shared.wire.usage import NOTHING_TOLD, TokenUsage
-
-STOP_REASONS: Final = frozenset(
-    {
-        "end_turn",
-        "max_tokens",
-        "stop_sequence",
-        "tool_use",
-        "pause_turn",
-        "refusal",
-        "model_context_window_exceeded",
-    }
-)
-
-
-def error_body(
-    status: int,
-    message: str,
-    type: str | None = None,  # noqa: A002 -- the wire's own word
-    code: str | None = None,
-    param: str | None = None,
-    request_id: str | None = None,
-) -> bytes:
-    """`{"type": "error", "error": {type, message}, "request_id"}`; the shape has no place for `param`."""
-    return encode(error_object("anthropic", status, message, type=type, code=code, param=param, request_id=request_id))
-
-
-def error_event(
-    status: int,
-    message: str,
-    type: str | None = None,  # noqa: A002 -- the wire's own word
-    code: str | None = None,
-    param: str | None = None,
-    request_id: str | None = None,
-) -> bytes:
-    """The error inside a stream that has begun; nothing may follow it."""
-    return event_of(
-        "anthropic",
-        error_object("anthropic", status, message, type=type, code=code, param=param, request_id=request_id),
-    )
 
 
 def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -56,11 +14,6 @@ def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
     return objects(content)
-
-
-def text_of(message: dict[str, Any]) -> str:
-    """The text of a message, blocks joined; tool results and thinking are not text."""
-    return "".join(text(block.get("text")) for block in blocks_of(message) if block.get("type") == "text")
 
 
 def tool_calls_of(message: dict[str, Any]) -> list[ToolCall]:
@@ -77,29 +30,9 @@ def tool_name(tool: dict[str, Any]) -> str:
     return text(tool.get("name"))
 
 
-def tool_names(body: dict[str, Any]) -> list[str]:
-    """The names of the tools that a request offers."""
-    names = [tool_name(tool) for tool in objects(body.get("tools"))]
-    return [name for name in names if name]
-
-
 def function_tool(name: str, description: str, input_schema: dict[str, Any]) -> dict[str, Any]:
     """A tool to offer."""
     return {"name": name, "description": description, "input_schema": input_schema}
-
-
-def assistant_message(
-    said: str | None, calls: Sequence[ToolCall] = (), thinking: Sequence[dict[str, Any]] = ()
-) -> dict[str, Any]:
-    """An assistant's turn: thinking blocks first, text next, calls last."""
-    content: list[dict[str, Any]] = [*thinking]
-    if said:
-        content.append({"type": "text", "text": said})
-    content += [
-        {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_object(call.arguments) or {}}
-        for call in calls
-    ]
-    return {"role": "assistant", "content": content}
 
 
 def tool_result(
@@ -239,18 +172,12 @@ class AnthropicAccumulator:
 
 
 __all__ = [
-    "STOP_REASONS",
     "AnthropicAccumulator",
     "ToolCall",
-    "assistant_message",
     "blocks_of",
-    "error_body",
-    "error_event",
     "function_tool",
-    "text_of",
     "tool_calls_of",
     "tool_name",
-    "tool_names",
     "tool_result",
     "tool_results_message",
 ]

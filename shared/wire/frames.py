@@ -47,6 +47,7 @@ class Delta(msgspec.Struct):
     thinking_blocks: Any = UNSET
     images: Any = UNSET
     reasoning_details: Any = UNSET
+    annotations: Any = UNSET
 
 
 class Choice(msgspec.Struct):
@@ -83,6 +84,7 @@ class Block(msgspec.Struct):
     thinking: Any = None
     signature: Any = None
     data: Any = None
+    citations: Any = None
 
 
 class EventDelta(msgspec.Struct):

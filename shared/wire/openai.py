@@ -1,43 +1,13 @@
 """OpenAI's dialect: its errors, the parts of messages that our tools are run by, streamed answers added up."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from shared.wire.call_tracker import CallTracker
-from shared.wire.errors import error_event as event_of
-from shared.wire.errors import error_object
 from shared.wire.json_text import encode
 from shared.wire.lenient import an_object, objects, text
 from shared.wire.tool_call import ToolCall, ToolImage, arguments_text
 from shared.wire.usage import NOTHING_TOLD, TokenUsage
-
-FINISH_REASONS: Final = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
-
-
-def error_body(
-    status: int,
-    message: str,
-    type: str | None = None,  # noqa: A002 -- the wire's own word
-    code: str | None = None,
-    param: str | None = None,
-    request_id: str | None = None,
-) -> bytes:
-    """`{"error": {message, type, param, code}}`; the request id travels in a header."""
-    return encode(error_object("openai", status, message, type=type, code=code, param=param, request_id=request_id))
-
-
-def error_event(
-    status: int,
-    message: str,
-    type: str | None = None,  # noqa: A002 -- the wire's own word
-    code: str | None = None,
-    param: str | None = None,
-    request_id: str | None = None,
-) -> bytes:
-    """The error inside a stream that has begun; nothing may follow it, `[DONE]` neither."""
-    return event_of(
-        "openai", error_object("openai", status, message, type=type, code=code, param=param, request_id=request_id)
-    )
 
 
 def text_of(message: dict[str, Any]) -> str:
@@ -76,29 +46,9 @@ def tool_name(tool: dict[str, Any]) -> str:
     return text(an_object(tool.get("function") or tool.get("custom")).get("name"))
 
 
-def tool_names(body: dict[str, Any]) -> list[str]:
-    """The names of the tools and legacy functions that a request offers."""
-    names = [tool_name(tool) for tool in objects(body.get("tools"))]
-    names += [text(function.get("name")) for function in objects(body.get("functions"))]
-    return [name for name in names if name]
-
-
 def function_tool(name: str, description: str, input_schema: dict[str, Any]) -> dict[str, Any]:
     """A tool to offer."""
     return {"type": "function", "function": {"name": name, "description": description, "parameters": input_schema}}
-
-
-def assistant_message(content: str | None, calls: Sequence[ToolCall] = (), **extras: Any) -> dict[str, Any]:
-    """An assistant's turn; `extras` are members such as `reasoning_content` and `thinking_blocks`."""
-    message: dict[str, Any] = {"role": "assistant", "content": content or None, **extras}
-    if calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in calls
-        ]
-    elif message["content"] is None:
-        message["content"] = ""
-    return message
 
 
 def tool_result(call_id: str, content: str) -> dict[str, Any]:
@@ -245,18 +195,13 @@ class OpenAIAccumulator:
 
 
 __all__ = [
-    "FINISH_REASONS",
     "OpenAIAccumulator",
     "ToolCall",
-    "assistant_message",
-    "error_body",
-    "error_event",
     "function_tool",
     "message_of",
     "text_of",
     "tool_calls_of",
     "tool_images_message",
     "tool_name",
-    "tool_names",
     "tool_result",
 ]

@@ -10,6 +10,8 @@ long-N  slow-N (20 ms apart)  quick-N (one write)  pause-S (after five chunks)  
 hang  stall  cut  cutbody  badjson  errstream  reset  empty  badfirst  errfirst  json200  html502  redirect
 s400 to s529 (429 with retry-after: 2)  retry-S (429, retry-after S)  ctx  filter
 flaky-N (N times 500, then ok)  flap-S (503 for S seconds after reset)
+cites (citations, annotations)   whole:NAME (never streams)   flow:NAME (always streams)
+padded (a whole answer called a stream, behind blank lines)
 picky ("fail:404" in the last user text)  keyed (keys ending in "-bad" are 401, "-limited" 429)
 NAME@TAG behaves as NAME with books of its own.
 """
@@ -151,7 +153,11 @@ class ModelProvider:
         body = json.loads(raw)
         record = self._book(request, body, raw)
         anthropic = request.path.endswith("/messages")
-        behaviour = record.model.split("@")[0]
+        behaviour, streams = record.model.split("@")[0], record.stream
+        if behaviour.startswith(("whole:", "flow:")):
+            streams = behaviour.startswith("flow:")
+            behaviour = behaviour.partition(":")[2]
+        streams = streams and behaviour != "padded"
         if behaviour == "picky" and (wanted := re.search(r"fail:(\w+)", last_user_text(body.get("messages", [])))):
             behaviour = f"s{wanted[1]}" if wanted[1].isdigit() else wanted[1]
         try:
@@ -161,7 +167,7 @@ class ModelProvider:
                 return refused
             script = script_for(behaviour, body, raw)
             record.input_tokens, record.output_tokens = script.input_tokens, script.output_tokens
-            if not record.stream:
+            if not streams:
                 return await self._plain(request, record, script, anthropic=anthropic)
             asked = bool((body.get("stream_options") or {}).get("include_usage"))
             number = len(self.calls)
@@ -243,6 +249,8 @@ class ModelProvider:
         data = encoded(plain_answer(script, record.model, len(self.calls), anthropic=anthropic))
         record.chunks_sent = len(script.pieces)
         self._note(record, finished=True)
+        if script.behaviour == "padded":
+            return web.Response(body=b"\n \r\n\n" + data, content_type="text/event-stream")
         if script.behaviour != "cutbody":
             return web.Response(
                 body=data, content_type="application/json", headers={"x-request-id": f"up-{len(self.calls)}"}

@@ -14,6 +14,7 @@ FINISH = {
     "refusal": ("content_filter", "refusal"),
     "stopseq": ("stop", "stop_sequence"),
 }
+PAGE = {"url": "https://toll.example", "title": "Tolls"}
 TOOL_MODELS = ("tool", "tools2", "toolloop", "texttool", "toolvoid", "toolstop", "toolmess")
 
 
@@ -54,6 +55,19 @@ class Script:
         if self.reasoning:
             usage["completion_tokens_details"] = {"reasoning_tokens": 9}
         return usage | self.extra("x_usage")
+
+    @property
+    def citations(self) -> list[dict[str, Any]]:
+        """What the text cites, in Anthropic's words."""
+        cited = {"type": "web_search_result_location", "cited_text": "toll", "encrypted_index": "e", **PAGE}
+        return [cited] if self.behaviour == "cites" else []
+
+    @property
+    def annotations(self) -> dict[str, Any]:
+        """What the text cites, as a member of OpenAI's message."""
+        place = {"start_index": 0, "end_index": len("".join(self.pieces))}
+        cited = {"type": "url_citation", "url_citation": PAGE | place}
+        return {"annotations": [cited]} if self.behaviour == "cites" else {}
 
     def extra(self, name: str) -> dict[str, str]:
         return {name: "@x@"} if self.behaviour == "extras" else {}
@@ -165,7 +179,8 @@ def plain_answer(script: Script, name: str, number: int, *, anthropic: bool) -> 
         if script.reasoning:
             content.append({"type": "thinking", "thinking": script.reasoning, "signature": "sig-1"})
         if script.pieces:
-            content.append({"type": "text", "text": text, **x("x_block")})
+            cited = {"citations": script.citations} if script.citations else {}
+            content.append({"type": "text", "text": text, **cited, **x("x_block")})
         for i, (tool, arguments) in enumerate(script.calls):
             content.append({"type": "tool_use", "id": f"toolu_{number}_{i}", "name": tool, "input": arguments})
         stop = "END" if script.behaviour == "stopseq" else None
@@ -178,7 +193,7 @@ def plain_answer(script: Script, name: str, number: int, *, anthropic: bool) -> 
         }
         tail = {"stop_reason": script.finish(anthropic=True), "stop_sequence": stop}
         return head | tail | {"usage": script.usage(anthropic=True) | x("x_usage")} | x("x_top")
-    message: dict[str, Any] = {"role": "assistant", "content": text or None, **x("x_message")}
+    message: dict[str, Any] = {"role": "assistant", "content": text or None, **script.annotations, **x("x_message")}
     if script.reasoning:
         message["reasoning_content"] = script.reasoning
     if script.calls:
@@ -280,6 +295,8 @@ def openai_steps(script: Script, name: str, number: int, *, usage_asked: bool) -
                         {"tool_calls": [{"index": n, "id": f"call_{number}_{n}", "type": "function", "function": part}]}
                     )
                 )
+    if script.annotations:
+        steps.append(chunk(script.annotations))
     steps.append(chunk({}, script.finish(anthropic=False)))
     if usage_asked and script.behaviour != "nousage":
         steps.append(frame(base | {"choices": [], "usage": script.usage(anthropic=False)} | x("x_top")))
@@ -320,7 +337,7 @@ def anthropic_steps(script: Script, name: str, number: int) -> list[Step]:
         steps += block({"type": "thinking", "thinking": "", "signature": ""}, parts)
         index += 1
     if script.pieces:
-        parts = [event("ping")]
+        parts = [event("ping"), *(delta(type="citations_delta", citation=cited) for cited in script.citations)]
         for k, piece in enumerate(script.pieces):
             parts += [
                 *pauses_and_faults(script, k),

@@ -9,10 +9,10 @@ from typing import Any
 
 from services.gateway.auth import Doorkeeper
 from services.gateway.exchange import Exchange, Floor
-from services.gateway.peers import Headers, Peer, kept_request_headers
 from shared.errors import Unauthenticated
 from shared.health import App, Receive, Scope, Send
 from shared.lifecycle import Lifecycle
+from shared.peers import Headers, Peer, kept_request_headers
 from shared.tasks import cancel
 
 DASHBOARD = "/static/"

@@ -10,10 +10,11 @@ from services.router.exchange import Prepared
 from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, asked, read_as, read_entries
 from services.router.rewrite import rewrite
 from shared.messages.gateway import Call
-from shared.translate.answer import anthropic_answer_to_openai
+from shared.translate.answer import anthropic_answer_to_openai, losses_of_message
 from shared.translate.progress import Progress
 from shared.translate.request import RequestOptions, openai_to_anthropic
 from shared.translate.stream import AnthropicToOpenAI, AnthropicWatcher
+from shared.translate.thoughts import without_unsigned_thoughts
 from shared.wire.dialect import Dialect
 from shared.wire.json_text import decode_object, encode, encode_text
 from shared.wire.usage import TokenUsage
@@ -51,10 +52,12 @@ class AnthropicProvider(Provider):
         if call.dialect == "openai":
             told = openai_to_anthropic(asked(call.body), self._options(target))
             return Prepared(f"{self._root}/messages", headers, encode(told.body), told.lossy, translated=told)
-        body = rewrite(call.body, call.model, target.model, ask_usage=False).body
+        cleaned = without_unsigned_thoughts(call.body)
+        lossy = () if cleaned is call.body else ("thinking",)
+        body = rewrite(cleaned, call.model, target.model, ask_usage=False).body
         path = "messages/count_tokens" if call.operation == "count_tokens" else "messages"
         query = f"?{call.query}" if call.query else ""
-        return Prepared(f"{self._root}/{path}{query}", headers, body)
+        return Prepared(f"{self._root}/{path}{query}", headers, body, lossy)
 
     def reader(self, call: Call, prepared: Prepared) -> StreamReader:
         """What reads this provider's stream for the client."""
@@ -69,14 +72,11 @@ class AnthropicProvider(Provider):
         """The client's answer."""
         progress = read_message(body, count_only=call.operation == "count_tokens")
         told = prepared.translated
-        if told is not None:
-            message = decode_object(body)
-            body = encode(
-                anthropic_answer_to_openai(
-                    message, legacy_functions=told.legacy_functions, custom_tools=told.custom_tools
-                )
-            )
-        return Whole(body, progress)
+        if told is None:
+            return Whole(body, progress)
+        message, legacy = decode_object(body), told.legacy_functions
+        answer = anthropic_answer_to_openai(message, legacy_functions=legacy, custom_tools=told.custom_tools)
+        return Whole(encode(answer), progress, losses_of_message(message, legacy_functions=legacy))
 
     def list_request(self, key: str) -> tuple[str, dict[str, str]]:
         """Where the models are listed."""

@@ -10,7 +10,7 @@ from services.router.exchange import Prepared
 from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, asked, read_as, read_entries
 from services.router.rewrite import rewrite
 from shared.messages.gateway import Call
-from shared.translate.answer import openai_answer_to_anthropic
+from shared.translate.answer import losses_of_completion, openai_answer_to_anthropic
 from shared.translate.mend import mended_completion
 from shared.translate.progress import Progress
 from shared.translate.request import RequestOptions, anthropic_to_openai
@@ -70,11 +70,9 @@ class OpenAIProvider(Provider):
         progress = read_completion(body, embeddings=call.operation == "embeddings")
         if call.dialect == "anthropic":
             answer = decode_object(body)
-            if not progress.usage.is_told:
-                guess = TokenUsage(by_size(call.body), progress.estimated_output_tokens)
-                answer["usage"] = guess.to_openai()
-            body = encode(openai_answer_to_anthropic(answer))
-        elif b'"tool_calls"' in body:
+            told = openai_answer_to_anthropic(answer, input_estimate=by_size(call.body))
+            return Whole(encode(told), progress, losses_of_completion(answer))
+        if b'"tool_calls"' in body:
             body = mended_completion(body)
         return Whole(body, progress)
 
@@ -100,7 +98,7 @@ class OpenAIProvider(Provider):
 def read_completion(body: bytes, *, embeddings: bool = False) -> Progress:
     """What a whole answer says about itself; raises NotAnAnswer."""
     answer = read_as(_decode, _Completion, body)
-    if (answer.data if embeddings else answer.choices) is None:
+    if answer.data is None if embeddings else not answer.choices:
         raise NotAnAnswer("the provider's answer has no choices")
     progress = Progress()
     progress.started_content = progress.finished = True

@@ -19,6 +19,7 @@ OPENAI_TOOLS: Any = [{"type": "function", "function": {"name": n, "parameters": 
 ANTHROPIC_TOOLS: Any = [{"name": name, "input_schema": SCHEMA} for name in ("look_up", "other")]
 TEXTS = ["ok", "utf8", "think", "cachedw", "crlf"]
 TOOLS = ["tool", "tools2", "texttool", "toolvoid", "toolmess", "toolstop"]
+FORMS = [("whole", True), ("flow", False)]
 ERRORS = [("s400", 400), ("s404", 404), ("s429", 429), ("s500", 500), ("s529", 529), ("ctx", 400), ("hang", 504)]
 
 
@@ -62,6 +63,7 @@ class Clients:
 @pytest.fixture
 async def clients(bench: Bench) -> AsyncIterator[Clients]:
     names = [*TEXTS, *TOOLS, *(name for name, _ in ERRORS)]
+    names += [f"{form}:{name}" for form, _ in FORMS for name in (*TEXTS, *TOOLS)]
     bench.configure({f"{p}-{name}": f"{p}/{name}" for p in "oa" for name in names}, routing={"retries": 0})
     async with served(Front(bench.part.router)) as url:
         made = Clients(url)
@@ -113,6 +115,17 @@ async def test_both_sdks_read_the_same_from_both_kinds_of_provider(clients: Clie
     assert wanted["text"] or wanted["calls"]
     for ask, provider in ((as_openai, "o"), (as_openai, "a"), (as_anthropic, "o")):
         assert await ask(clients, f"{provider}-{name}", stream=stream) == wanted
+
+
+@pytest.mark.parametrize(("form", "stream"), FORMS)
+@pytest.mark.parametrize("name", [*TEXTS, *TOOLS])
+async def test_an_answer_comes_in_the_form_asked_for_whatever_the_provider_does(
+    clients: Clients, name: str, form: str, stream: bool
+) -> None:
+    for ask in (as_openai, as_anthropic):
+        for provider in "oa":
+            wanted = await ask(clients, f"{provider}-{name}", stream=stream)
+            assert await ask(clients, f"{provider}-{form}:{name}", stream=stream) == wanted
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -60,3 +60,32 @@ async def test_what_cannot_be_carried_is_named(bench: Bench) -> None:
     bench.configure({"m": "a/ok"})
     answer = await bench.ask("m", seed=7)
     assert "seed" in answer.headers["x-tollway-lossy"]
+
+
+@pytest.mark.parametrize(
+    ("target", "dialect", "loss"), [("a/cites", "openai", "citations"), ("o/cites", "anthropic", "content.annotations")]
+)
+async def test_what_an_answer_loses_is_named_in_the_header_or_at_the_end_of_the_stream(
+    bench: Bench, target: str, dialect: str, loss: str
+) -> None:
+    bench.configure({"m": target})
+    assert (await bench.ask("m", dialect=dialect)).headers["x-tollway-lossy"] == loss
+    body = await read(await bench.ask("m", dialect=dialect, stream=True, include_usage=True))
+    frames = [json.loads(line[6:]) for line in body.splitlines() if line.startswith(b"data: {")]
+    told = [frame for frame in frames if "tollway" in frame]
+    assert [frame["tollway"] for frame in told] == [{"lossy": [loss]}] * (2 if dialect == "openai" else 1)
+    assert told[0].get("type", told[0].get("choices", [{}])[0].get("finish_reason")) in ("message_delta", "stop")
+
+
+async def test_thoughts_that_another_provider_had_leave_before_anthropic_sees_them(bench: Bench) -> None:
+    bench.configure({"m": "a/ok"})
+    thought = {"type": "thinking", "thinking": "hm", "signature": ""}
+    said = {"role": "assistant", "content": [thought, {"type": "text", "text": "one"}]}
+    ask = [{"role": "user", "content": "a"}, said, {"role": "user", "content": "b"}]
+    answer = await bench.ask("m", dialect="anthropic", messages=ask)
+    assert answer.headers["x-tollway-lossy"] == "thinking"
+    assert json.loads(bench.provider.calls[0].body)["messages"][1]["content"] == [{"type": "text", "text": "one"}]
+    said["content"][0]["signature"] = "sig"
+    answer = await bench.ask("m", dialect="anthropic", messages=ask)
+    assert "x-tollway-lossy" not in answer.headers
+    assert json.loads(bench.provider.calls[1].body)["messages"] == ask

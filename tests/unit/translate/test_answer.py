@@ -3,7 +3,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from shared.translate.answer import anthropic_answer_to_openai, losses_of_message, openai_answer_to_anthropic
+from shared.translate.answer import (
+    anthropic_answer_to_openai,
+    losses_of_completion,
+    losses_of_message,
+    openai_answer_to_anthropic,
+)
 from shared.translate.mend import mended_completion
 from tests.unit.translate.streams import Json
 
@@ -114,6 +119,16 @@ def test_cited_pages_are_annotations() -> None:
     (annotation,) = told_openai(body)["choices"][0]["message"]["annotations"]
     assert annotation["url_citation"] == {"url": "https://x.test", "title": "X", "start_index": 4, "end_index": 8}
     assert losses_of_message(body) == ("citations",)
+
+
+def test_what_an_answer_holds_and_the_other_dialect_cannot_say_is_named() -> None:
+    searched = message({"type": "server_tool_use", "id": "s"}, use("a", {}), use("b", {}))
+    assert losses_of_message(searched) == ("content.server_tool_use",)
+    assert losses_of_message(searched, legacy_functions=True) == ("content.server_tool_use", "tool_calls")
+    spoken = completion({"content": "x", "audio": {"id": "a"}, "annotations": [{"type": "url_citation"}]})
+    spoken["choices"] *= 2
+    assert losses_of_completion(spoken) == ("n", "content.audio", "content.annotations")
+    assert losses_of_completion(completion({"content": "x", "annotations": []})) == ()
 
 
 def test_a_completion_is_a_complete_message() -> None:

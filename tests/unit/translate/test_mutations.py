@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.translate.answer import anthropic_answer_to_openai, losses_of_message, openai_answer_to_anthropic
-from shared.translate.errors import error_of, failure_in, kind, render
+from shared.translate.errors import error_of, kind, render
 from shared.translate.mend import mended_completion
 from shared.translate.request import CannotTranslate, anthropic_to_openai, openai_to_anthropic
 from shared.translate.stream import AnthropicToOpenAI, AnthropicWatcher, OpenAIToAnthropic, OpenAIWatcher
@@ -224,8 +224,6 @@ def test_a_damaged_answer_is_translated_all_the_same(place: int, odd: Any) -> No
     losses_of_message(answer)
     decode(mended_completion(encode(completion)))
     TokenUsage.from_openai(completion.get("usage"))
-    for body in (completion, answer):
-        failure_in(body, "openai")
     anthropic_calls(answer)
     openai_calls(damaged(COMPLETION["choices"][0]["message"], place, odd))
 

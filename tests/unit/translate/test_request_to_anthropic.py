@@ -208,7 +208,7 @@ def test_legacy_functions_are_tools_and_their_messages_calls_and_results() -> No
     )
     assert told.legacy_functions
     assert told.body["tools"] == [{"name": "f", "input_schema": {"type": "object", "properties": {}}}]
-    assert told.body["tool_choice"] == {"type": "tool", "name": "f"}
+    assert told.body["tool_choice"] == {"type": "tool", "name": "f", "disable_parallel_tool_use": True}
     use, result = told.body["messages"][1]["content"][0], told.body["messages"][2]["content"][0]
     assert (use["id"], use["input"]) == (result["tool_use_id"], {"a": 1})
 
@@ -299,6 +299,7 @@ def test_files_are_documents() -> None:
     [
         ({"n": 2}, "n"),
         ({"modalities": ["text", "audio"]}, "modalities"),
+        ({"modalities": ["text", "image"]}, "modalities"),
         ({"max_tokens": "many"}, "max_tokens"),
         ({"max_tokens": -1}, "max_tokens"),
         ({"messages": []}, "messages"),
@@ -429,3 +430,10 @@ def test_names_of_losses_fit_a_header_whatever_the_request_calls_its_fields() ->
 
 def test_unknown_parameters_are_named() -> None:
     assert translate({"odd_field": 1, "seed": 5}).lossy == ("odd_field", "seed")
+
+
+def test_members_of_messages_that_stay_behind_are_named() -> None:
+    said = {"role": "assistant", "content": "x", "annotations": [{"type": "url_citation"}], "audio": {"id": "a"}}
+    silent = {"role": "assistant", "content": "x", "refusal": None, "annotations": [], "audio": None}
+    assert translate({"messages": [USER, said, USER]}).lossy == ("messages.annotations", "messages.audio")
+    assert translate({"messages": [USER, silent, USER]}).lossy == ()

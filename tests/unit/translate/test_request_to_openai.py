@@ -41,7 +41,6 @@ def test_system_blocks_are_one_message_without_claude_codes_attribution() -> Non
     told = translate({"system": [attribution, text("You are"), text("brief")]})
     assert told.body["messages"] == [{"role": "system", "content": "You are\n\nbrief"}, USER]
     assert told.lossy == ()
-    assert translate({"system": "s"}, system_role="developer").body["messages"][0]["role"] == "developer"
     assert translate({"system": [attribution]}).body["messages"] == [USER]
 
 
@@ -134,15 +133,8 @@ def test_effort_and_schema_have_their_words() -> None:
     assert told.body["reasoning_effort"] == "high"
     assert told.body["response_format"]["json_schema"] == {"name": "answer", "schema": schema, "strict": True}
     assert told.lossy == ("output_config.effort",)
-    assert (
-        translate({"output_config": {"effort": "max"}}, efforts=("high", "xhigh", "max")).body["reasoning_effort"]
-        == "max"
-    )
     thinking = {"type": "enabled", "budget_tokens": 5000}
     assert translate({"thinking": thinking}).body["reasoning_effort"] == "medium"
-    dropped = translate({"thinking": thinking}, takes_reasoning_effort=False)
-    assert "reasoning_effort" not in dropped.body
-    assert dropped.lossy == ("thinking",)
 
 
 def test_parameters_have_their_words() -> None:
@@ -166,7 +158,7 @@ def test_parameters_have_their_words() -> None:
     }
     assert told.body["stop"] == ["a", "b", "c", "d"]
     assert told.body["stream_options"] == {"include_usage": True}
-    assert told.lossy == ("top_k", "stop_sequences", "context_management")
+    assert told.lossy == ("stop_sequences", "top_k", "context_management")
 
 
 def test_cache_marks_travel_where_the_provider_takes_them() -> None:
@@ -190,6 +182,8 @@ def test_cache_marks_travel_where_the_provider_takes_them() -> None:
         ({"tool_choice": {"type": "any"}, "tools": [{"type": "bash_20250124", "name": "bash"}]}, "tool_choice"),
         ({"tools": [{"input_schema": {}}]}, "tools[0].name"),
         ({"stop_sequences": "x"}, "stop_sequences"),
+        ({"output_config": {"effort": "heroic"}}, "output_config.effort"),
+        ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),
         (
             {
                 "messages": [
@@ -204,6 +198,37 @@ def test_what_cannot_be_asked_for_is_refused_by_name(body: Json, param: str) -> 
     with pytest.raises(CannotTranslate) as refused:
         translate(body)
     assert refused.value.param == param
+
+
+def test_members_that_stay_behind_are_named_wherever_they_stand() -> None:
+    cited = {**text("x"), "citations": [{"type": "char_location"}]}
+    called = {**use("a"), "caller": {"type": "code_execution_20250825", "tool_id": "t"}}
+    told = translate(
+        {
+            "system": [{**text("s"), "odd": 1}],
+            "messages": [
+                {"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "u"}, "alt": "a"}]},
+                {"role": "assistant", "content": [cited, called], "model": "claude-x"},
+                {"role": "user", "content": [result("a", cache_control={"type": "ephemeral"}, at=5)]},
+            ],
+            "tools": [{**TOOL, "eager_input_streaming": True}],
+            "output_config": {"task_budget": {"type": "tokens"}},
+            "metadata": {"team": "x"},
+            "service_tier": "priority",
+        }
+    )
+    assert set(told.lossy) == {
+        *("content.odd", "content.alt", "content.citations", "content.caller", "content.at", "messages.model"),
+        *("cache_control", "tools.eager_input_streaming"),
+        *("output_config.task_budget", "metadata.team", "service_tier"),
+    }
+
+
+def test_members_that_say_nothing_are_not_named() -> None:
+    block = {**text("x"), "citations": None}
+    called = {**use("a"), "caller": {"type": "direct"}}
+    turns = [USER, {"role": "assistant", "content": [block, called]}, {"role": "user", "content": [result("a")]}]
+    assert translate({"messages": turns, "tools": [{**TOOL, "defer_loading": False}]}).lossy == ()
 
 
 def test_what_claude_code_sends_is_carried_or_named() -> None:

@@ -369,3 +369,10 @@ def test_any_chunking_of_tool_calls_gives_one_valid_block_sequence(
 def test_the_way_the_upstream_is_cut_does_not_matter(stream: bytes, cuts: list[int], crlf: bool) -> None:
     sent = stream.replace(b"\n", b"\r\n") if crlf else stream
     assert told_by(OpenAIToAnthropic(), pieces_of(sent, cuts)) == told_by(OpenAIToAnthropic(), [stream])
+
+
+def test_what_no_block_can_hold_is_named_where_the_stream_ends() -> None:
+    spoken = chunk({"audio": {"id": "a"}, "annotations": [{"type": "url_citation"}]})
+    end = translate(openai_stream(chunk({"content": "x"}), spoken))[-2]
+    assert end["tollway"] == {"lossy": ["content.annotations", "content.audio"]}
+    assert "tollway" not in translate(TEXT)[-2]

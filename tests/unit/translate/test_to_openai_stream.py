@@ -212,6 +212,29 @@ def test_blocks_of_other_kinds_are_named_as_lost() -> None:
     assert reader.lossy == {"content.server_tool_use"}
 
 
+def test_cited_pages_are_annotations_and_the_end_of_the_stream_names_the_loss() -> None:
+    page = {"type": "web_search_result_location", "url": "https://x.test", "title": "X", "cited_text": "f"}
+    cites = [{"type": "citations_delta", "citation": cited} for cited in (page, {"type": "char_location"}, page)]
+    cited = block(1, {"type": "text", "text": ""}, {"type": "text_delta", "text": "fact"}, *cites)
+    stream = anthropic_stream(text_block(0, "So: "), cited, text_block(2, "."), cited)
+    told = read_by_openai(b"".join(told_by(AnthropicToOpenAI(), [stream]))).choices[0].message
+    assert told.content == "So: fact.fact"
+    places = [(a.url_citation.url, a.url_citation.start_index, a.url_citation.end_index) for a in told.annotations]
+    assert places == [("https://x.test", *place) for place in ((4, 8), (4, 8), (9, 13), (9, 13))]
+    *_, finish, usage = translate(stream, include_usage=True)
+    assert finish["choices"][0]["finish_reason"] == "stop"
+    assert finish["tollway"] == usage["tollway"] == {"lossy": ["citations"]}
+    assert not any("tollway" in frame for frame in translate(TEXT, include_usage=True))
+
+
+def test_a_second_call_that_legacy_functions_have_no_room_for_is_named() -> None:
+    reader = AnthropicToOpenAI(created=1, legacy_functions=True)
+    two = tool_block(0, "a", "f", "{}") + tool_block(1, "b", "g", "{}")
+    out = told_by(reader, [anthropic_stream(two, stop="tool_use")])
+    assert b'"g"' not in b"".join(out)
+    assert reader.lossy == {"tool_calls"}
+
+
 def test_odd_values_do_not_break_the_stream() -> None:
     odd = (
         event("content_block_start", index=0, content_block=None)

@@ -8,6 +8,7 @@ import pytest
 from shared.wire import anthropic, openai
 from shared.wire.anthropic import AnthropicAccumulator
 from shared.wire.call_tracker import CallTracker
+from shared.wire.errors import error_event, error_object
 from shared.wire.openai import OpenAIAccumulator
 from shared.wire.sse import SseReader
 from shared.wire.tool_call import ToolCall, arguments_object
@@ -121,8 +122,10 @@ def test_input_that_is_not_an_object_is_kept_as_text_in_one(given: str) -> None:
 
 def test_calls_are_read_alike_from_both_dialects() -> None:
     calls = [ToolCall("a", "f", '{"x":1}'), ToolCall("b", "g", "{}")]
-    assert openai.tool_calls_of(openai.assistant_message("t", calls)) == calls
-    assert anthropic.tool_calls_of(anthropic.assistant_message("t", calls)) == calls
+    told = [{"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}} for c in calls]
+    assert openai.tool_calls_of({"tool_calls": told}) == calls
+    blocks = [{"type": "tool_use", "id": c.id, "name": c.name, "input": json.loads(c.arguments)} for c in calls]
+    assert anthropic.tool_calls_of({"content": blocks}) == calls
 
 
 def test_legacy_and_custom_calls_are_calls() -> None:
@@ -139,29 +142,25 @@ def test_text_is_read_from_every_shape_of_content() -> None:
     ]
     for content, expected in (("ab", "ab"), (parts, "ab"), (None, ""), ([], "")):
         assert openai.text_of({"content": content}) == expected
-        assert anthropic.text_of({"content": content}) == expected
 
 
 def test_offered_tools_are_named() -> None:
-    body = {
-        "tools": [openai.function_tool("f", "d", {}), {"type": "custom", "custom": {"name": "g"}}, {"type": "x"}],
-        "functions": [{"name": "h"}],
-    }
-    assert openai.tool_names(body) == ["f", "g", "h"]
-    assert anthropic.tool_names({"tools": [anthropic.function_tool("f", "d", {})]}) == ["f"]
+    tools = [openai.function_tool("f", "d", {}), {"type": "custom", "custom": {"name": "g"}}, {"type": "x"}]
+    assert [openai.tool_name(tool) for tool in tools] == ["f", "g", ""]
+    assert anthropic.tool_name(anthropic.function_tool("f", "d", {})) == "f"
 
 
 def test_errors_have_the_vendors_shapes() -> None:
-    assert json.loads(openai.error_body(404, "no", code="model_not_found")) == {
+    assert error_object("openai", 404, "no", code="model_not_found") == {
         "error": {"message": "no", "type": "invalid_request_error", "param": None, "code": "model_not_found"}
     }
-    assert json.loads(anthropic.error_body(413, "big", request_id="r")) == {
+    assert error_object("anthropic", 413, "big", request_id="r") == {
         "type": "error",
         "error": {"type": "request_too_large", "message": "big"},
         "request_id": "r",
     }
-    assert anthropic.error_event(529, "busy").startswith(b"event: error\n")
-    assert openai.error_event(500, "x").startswith(b'data: {"error"')
+    assert error_event("anthropic", error_object("anthropic", 529, "busy")).startswith(b"event: error\n")
+    assert error_event("openai", error_object("openai", 500, "x")).startswith(b'data: {"error"')
 
 
 def test_arguments_are_an_object_or_nothing() -> None:

@@ -1,6 +1,4 @@
-"""Other services' HTTP surfaces as the gateway reaches them: over a socket when split, as a plain call
-in one process.
-"""
+"""Other services' HTTP surfaces as a service reaches them: over a socket when split, as a plain call in one process."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -29,7 +27,7 @@ class PeerUnavailable(Unavailable):
 
 
 class Peer(Protocol):
-    """A service behind the gateway."""
+    """Another service."""
 
     async def get_json(self, path: str) -> Any:
         """What it answers to a GET; raises PeerUnavailable."""

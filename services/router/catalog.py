@@ -64,7 +64,7 @@ class Catalog:
         self.providers: dict[str, Provider] = dict(config.providers)
         if config.demo:
             self.providers.setdefault(DEMO, Provider(protocol="demo"))
-        self.listing = _without_models(config)
+        self.listing = _listing(config)
         self.unlisted = [name for name in self.listing if name not in lists]
         self._models = {name: _configured(name, config) for name in config.models}
         for provider in self.listing:
@@ -120,13 +120,13 @@ class Catalog:
         )
 
 
-def _without_models(config: Config) -> list[str]:
-    """Providers that no configured model names: what they list themselves is served."""
+def _listing(config: Config) -> list[str]:
+    """Providers whose own list is served: where the file does not say, those that no configured model names."""
     used = {target.provider for model in config.models.values() for target in model.targets}
     return [
         name
         for name, provider in config.providers.items()
-        if name not in used and provider.list_models and provider.protocol != "demo"
+        if provider.protocol != "demo" and (name not in used if provider.list_models is None else provider.list_models)
     ]
 
 

@@ -16,7 +16,7 @@ class Choice:
 
     def __init__(self, records: Records, price_of: PriceOf, dice: random.Random) -> None:
         self._records = records
-        self._price_of = price_of
+        self.price_of = price_of
         self._dice = dice
 
     def order(self, targets: Sequence[Target], strategy: Strategy, now: float) -> list[Target]:
@@ -54,6 +54,6 @@ class Choice:
         if strategy == "latency":
             return record.ttft_ms or 0.0  # one that was never measured is asked first
         if strategy == "cost":
-            price = self._price_of(target)
+            price = self.price_of(target)
             return float("inf") if price is None else price
         return -round(record.success_rate(now), 2)

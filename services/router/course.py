@@ -34,6 +34,7 @@ class Course:
         self._last: dict[str, Failure] = {}
         self._repeats = 0
         self._falling_back = False
+        self._passed_over: Sequence[Target] = ()
         self._dice = dice
 
     def next(self) -> Step | None:
@@ -55,6 +56,8 @@ class Course:
         self._final.add(target.key)
         if not self._falling_back:
             self._left += 1
+        elif self._passed_over:
+            self._fallbacks.insert(0, self._passed_over)
 
     def _own(self) -> Step | None:
         while self._left > 0 and self._untried:
@@ -92,7 +95,9 @@ class Course:
     def _fallback(self) -> Step | None:
         self._left, self._falling_back = 0, True
         while self._fallbacks:
-            for target in self._fallbacks.pop(0):
+            targets = self._fallbacks.pop(0)
+            for place, target in enumerate(targets, 1):
                 if target.key not in self._final:
+                    self._passed_over = targets[place:]
                     return Step(target)
         return None

@@ -7,6 +7,7 @@ from services.router.choose import Choice
 from services.router.inventory import Inventory
 from services.router.record import Record, Records
 from shared import clock
+from shared.money import NANO
 
 
 class Explainer:
@@ -42,7 +43,7 @@ class Explainer:
             "model": target.model,
             "place": place,
             "state": "cooling" if cooling else "ok",
-            "why": _why(record, place, strategy, now),
+            "why": self._why(record, target, place, strategy, now),
             "weight": target.weight,
             "success_rate": round(record.success_rate(now), 4),
             "successes": round(record.successes, 2),
@@ -59,14 +60,25 @@ class Explainer:
         return {
             "protocol": catalog.providers[name].protocol,
             "keys": len(provider.keys.keys),
+            "keys_resting": provider.keys.resting(clock.monotonic()),
             "checked_seconds_ago": None if checked is None else round(now - checked.at, 1),
             "error": None if checked is None else checked.error,
             "models_listed": None if checked is None else checked.models,
         }
 
+    def _why(self, record: Record, target: Target, place: int, strategy: str, now: float) -> str:
+        if record.is_cooling(now):
+            reason = f"it failed ({record.last_error}); it is asked last until its cooldown is over"
+            return f"{reason}, now due for one probing request" if record.wants_probe(now) else reason
+        return f"place {place} by {strategy}: {self._figure(record, target, strategy, now)}"
 
-def _why(record: Record, place: int, strategy: str, now: float) -> str:
-    if record.is_cooling(now):
-        reason = f"it failed ({record.last_error}); it is asked last until its cooldown is over"
-        return f"{reason}, now due for one probing request" if record.wants_probe(now) else reason
-    return f"place {place} by {strategy}"
+    def _figure(self, record: Record, target: Target, strategy: str, now: float) -> str:
+        if strategy == "weighted":
+            return f"weight {target.weight:g}, drawn anew for each request"
+        if strategy == "latency":
+            known = record.ttft_ms
+            return "never measured" if known is None else f"{known:.0f} ms to the first token"
+        if strategy == "cost":
+            price = self._choice.price_of(target)
+            return "its price is not known" if price is None else f"{price / NANO:g} for a usual call"
+        return f"{record.success_rate(now):.0%} of its recent calls succeeded"

@@ -22,6 +22,10 @@ class KeyRing:
         if key in self.keys:
             self._resting[key] = until
 
+    def resting(self, now: float) -> int:
+        """How many keys are left alone."""
+        return sum(self._resting.get(key, 0.0) > now for key in self.keys)
+
     def has_fresh(self, now: float) -> bool:
         """Whether some key is not resting."""
-        return any(self._resting.get(key, 0.0) <= now for key in self.keys)
+        return self.resting(now) < len(self.keys)

@@ -8,6 +8,7 @@ import msgspec
 
 from services.router.catalog import Listed
 from services.router.providers.base import Provider
+from shared import clock
 from shared.cache import Cache
 from shared.errors import CacheUnavailable
 from shared.http_client import HttpError, Session, read_capped
@@ -56,7 +57,7 @@ class Lister:
 
 async def fetch(provider: Provider) -> list[Listed]:
     """Ask the provider for its list; raises ListUnavailable."""
-    url, headers = provider.list_request(provider.keys.pick(0.0))
+    url, headers = provider.list_request(provider.keys.pick(clock.monotonic()))
     session: Session = provider.session
     try:
         async with asyncio.timeout(_SECONDS):

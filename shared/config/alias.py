@@ -31,7 +31,9 @@ def with_aliases(data: dict[str, Any], environ: Mapping[str, str]) -> dict[str, 
             providers.update(make(environ))
         if providers:
             filled["providers"] = providers
-    if "degpt" in providers and not filled.get("models") and "DEGPT_BASE_MODEL" in environ:
+    # Its list is served beside the base model, which is there when the list cannot be read.
+    alone = len(providers) == 1 or "DEGPT_BASE_MODEL" in environ
+    if "degpt" in providers and not filled.get("models") and alone:
         filled["models"] = _degpt_model(environ)
     return filled
 
@@ -63,6 +65,7 @@ def _degpt(environ: Mapping[str, str]) -> dict[str, Any]:
             "base_url": url,
             "api_key": environ.get("DEGPT_AUTH_ID", ""),
             "headers": headers,
+            "list_models": True,
         }
     }
 

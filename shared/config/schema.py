@@ -64,7 +64,7 @@ class Provider(Section):
     anthropic_version: str = "2023-06-01"
     timeouts: dict[Literal["connect", "first_byte", "idle", "total"], Seconds] = {}
     proxy: str | None = None
-    list_models: bool = True
+    list_models: bool | None = None
     max_tokens: int = Field(8192, ge=1)
     max_tokens_field: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
     reasoning_content: bool = False

@@ -9,6 +9,7 @@ import msgspec
 from shared.wire.dialect import Dialect
 from shared.wire.errors import error_event, error_object, status_of
 from shared.wire.json_text import NotJsonError, decode, encode
+from shared.wire.sse import encode_event
 
 Kind = Literal[
     "rate_limit",
@@ -163,8 +164,21 @@ def render(error: UpstreamError, dialect: Dialect, request_id: str | None = None
 
 
 def render_event(error: UpstreamError, dialect: Dialect, request_id: str | None = None) -> bytes:
-    """The error as an event of a stream that has begun."""
+    """The error as an event of a stream that has begun: the provider's own bytes where clients can read them."""
+    if error.dialect == dialect and _is_event(error.body, dialect):
+        return encode_event(error.body, "error" if dialect == "anthropic" else None)
     return error_event(dialect, _told(error, dialect, request_id))
+
+
+def _is_event(body: bytes, dialect: Dialect) -> bool:
+    try:
+        value = decode(body)
+    except NotJsonError:
+        return False
+    told = value.get("error") if isinstance(value, dict) else None
+    if not isinstance(told, dict) or not isinstance(told.get("message"), str):
+        return False
+    return dialect == "openai" or value.get("type") == "error"
 
 
 def _told(error: UpstreamError, dialect: Dialect, request_id: str | None) -> dict[str, Any]:

@@ -16,6 +16,11 @@ def blocks_of(message: dict[str, Any]) -> list[dict[str, Any]]:
     return objects(content)
 
 
+def text_of(message: dict[str, Any]) -> str:
+    """The text of a message, blocks joined; tool results and thinking are not text."""
+    return "".join(text(block.get("text")) for block in blocks_of(message) if block.get("type") == "text")
+
+
 def tool_calls_of(message: dict[str, Any]) -> list[ToolCall]:
     """The `tool_use` blocks of an assistant message or of a complete answer."""
     return [
@@ -176,6 +181,7 @@ __all__ = [
     "ToolCall",
     "blocks_of",
     "function_tool",
+    "text_of",
     "tool_calls_of",
     "tool_name",
     "tool_result",

@@ -38,6 +38,8 @@ class Script:
     def usage(self, *, anthropic: bool) -> dict[str, Any]:
         given, made = self.input_tokens, self.output_tokens
         cached = self.behaviour in ("cached", "cachedw")
+        if anthropic and self.behaviour == "nousage":
+            return {}
         if anthropic:
             read, write = (given // 2, given // 4) if cached else (0, 0)
             told = {"input_tokens": given - read - write, "output_tokens": made}
@@ -306,7 +308,8 @@ def openai_steps(script: Script, name: str, number: int, *, usage_asked: bool) -
 def anthropic_steps(script: Script, name: str, number: int) -> list[Step]:
     """A streamed answer in Anthropic's dialect."""
     x, index = script.extra, 0
-    usage = script.usage(anthropic=True) | {"output_tokens": 1} | x("x_usage")
+    told = script.usage(anthropic=True)
+    usage = told | ({"output_tokens": 1} if told else {}) | x("x_usage")
     message = {
         "id": f"msg-{number}",
         "type": "message",
@@ -355,5 +358,5 @@ def anthropic_steps(script: Script, name: str, number: int) -> list[Step]:
         "stop_reason": script.finish(anthropic=True),
         "stop_sequence": "END" if script.behaviour == "stopseq" else None,
     }
-    steps.append(event("message_delta", delta=stop, usage={"output_tokens": script.output_tokens}))
+    steps.append(event("message_delta", delta=stop, usage={"output_tokens": script.output_tokens} if told else {}))
     return steps if script.behaviour in ("nodone", "noclose") else [*steps, event("message_stop")]

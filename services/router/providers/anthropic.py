@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from services.router.catalog import Listed, Target
+from services.router.estimate import by_size
 from services.router.exchange import Prepared
 from services.router.providers.base import NotAnAnswer, Provider, StreamReader, Whole, asked, read_as, read_entries
 from services.router.rewrite import rewrite
@@ -65,7 +66,10 @@ class AnthropicProvider(Provider):
         if told is None:
             return AnthropicWatcher()
         return AnthropicToOpenAI(
-            include_usage=call.include_usage, legacy_functions=told.legacy_functions, custom_tools=told.custom_tools
+            include_usage=call.include_usage,
+            input_estimate=by_size(call.body) if call.include_usage else 0,
+            legacy_functions=told.legacy_functions,
+            custom_tools=told.custom_tools,
         )
 
     def whole(self, call: Call, prepared: Prepared, body: bytes) -> Whole:

@@ -63,7 +63,8 @@ class OpenAIProvider(Provider):
         """What reads this provider's stream for the client."""
         if call.dialect == "anthropic":
             return OpenAIToAnthropic(input_estimate=by_size(call.body))
-        return OpenAIWatcher(include_usage=call.include_usage, choices=prepared.choices)
+        estimate = by_size(call.body) if call.include_usage else 0
+        return OpenAIWatcher(include_usage=call.include_usage, choices=prepared.choices, input_estimate=estimate)
 
     def whole(self, call: Call, prepared: Prepared, body: bytes) -> Whole:
         """The client's answer."""

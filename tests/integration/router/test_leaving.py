@@ -144,6 +144,16 @@ async def test_usage_that_is_never_told_is_estimated(bench: Bench) -> None:
         assert event.usage.input_tokens
 
 
+@BOTH
+async def test_a_client_that_asked_for_usage_is_told_the_estimate(bench: Bench, protocol: str) -> None:
+    bench.configure({"m": f"{protocol}/nousage"})
+    body = await read(await bench.ask("m", stream=True, include_usage=True))
+    chunks = [json.loads(line[6:]) for line in body.splitlines() if line.startswith(b"data: {")]
+    assert chunks[-1]["choices"] == []
+    assert chunks[-1]["usage"]["prompt_tokens"] > 0
+    assert 15 <= chunks[-1]["usage"]["completion_tokens"] <= 30
+
+
 async def test_the_total_deadline_ends_a_stream_with_an_error(bench: Bench) -> None:
     bench.configure({"m": "o/slow-100"}, routing={"timeouts": {"total": 0.3}})
     body = await read(await bench.ask("m", stream=True))

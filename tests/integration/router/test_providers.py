@@ -221,6 +221,7 @@ async def test_the_router_explains_itself(bench: Bench) -> None:
     told = await bench.part.router.explain()
     first, second = told["models"]["m"]["targets"]
     assert (first["provider"], first["state"]) == ("a", "ok")
+    assert first["why"] == "place 1 by success_rate: 100% of its recent calls succeeded"
     assert (second["state"], second["failures"]) == ("cooling", 1.0)
     assert second["cooldown_left_seconds"] > 0
     assert told["auto"] in ("m", "f")
@@ -238,3 +239,20 @@ async def test_the_latency_strategy_finds_the_quickest(bench: Bench) -> None:
     for _ in range(3):
         answer = await bench.ask("m")
     assert answer.headers["x-tollway-model"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "figures"),
+    [
+        ("weighted", {"weight 1, drawn anew for each request"}),
+        ("latency", {"never measured"}),
+        ("cost", {"0.4 for a usual call", "its price is not known"}),
+    ],
+)
+async def test_the_explanation_tells_the_figure_that_the_strategy_goes_by(
+    bench: Bench, strategy: str, figures: set[str]
+) -> None:
+    prices = {"ok": {"input": 0.1, "output": 0.1}}
+    bench.configure({"m": ["o/echo", "o/ok"]}, routing={"strategy": strategy}, usage={"prices": prices})
+    targets = (await bench.part.router.explain())["models"]["m"]["targets"]
+    assert {target["why"].partition(": ")[2] for target in targets} == figures

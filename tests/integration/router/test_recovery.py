@@ -58,6 +58,7 @@ async def test_a_name_cannot_begin_a_header(bench: Bench, name: str) -> None:
 
 
 async def test_a_body_of_many_megabytes_goes_through(bench: Bench) -> None:
+    bench.configure({"m": "o/ok"}, routing={"timeouts": {"first_byte": 10}})
     answer = await bench.ask("m", "x" * (3 << 20))
     assert SENTENCE in (await read(answer)).decode()
 

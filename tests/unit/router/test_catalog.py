@@ -38,6 +38,13 @@ def test_a_provider_without_models_serves_its_list_and_one_with_models_does_not(
     assert [model.name for model in found.for_auto] == ["m", "gpt-x"]
 
 
+def test_a_list_is_served_beside_configured_models_when_the_file_says_so_and_never_when_it_says_no() -> None:
+    lists = {"o": [Listed("gpt-x")], "p": [Listed("other")]}
+    providers = {"o": {**OPENAI, "list_models": True}, "p": {**OPENAI, "list_models": False}}
+    found = catalog(lists, providers=providers, models={"m": {"targets": [{"provider": "o", "model": "x"}]}})
+    assert names(found) == ["m", "gpt-x", "demo"]
+
+
 def test_a_name_is_passed_on_only_to_providers_whose_list_is_unknown() -> None:
     unread = catalog(providers={"o": OPENAI})
     passed = unread.passed_on("whatever")

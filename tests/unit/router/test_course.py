@@ -81,6 +81,16 @@ def test_a_target_that_cannot_take_the_request_costs_no_attempt() -> None:
     assert walk(skipping, [failure("server")] * 9) == [("b", False)]
 
 
+def test_a_fallback_goes_on_to_its_next_target_when_one_cannot_take_the_request() -> None:
+    skipping = course([A], [[F, B]], retries=0)
+    assert skipping.next() is not None
+    skipping.failed(A, failure("server"))
+    step = skipping.next()
+    assert step is not None
+    skipping.skip(step.target)
+    assert walk(skipping, [failure("server")] * 9) == [("b", False)]
+
+
 KIND = st.sampled_from(KINDS)
 
 

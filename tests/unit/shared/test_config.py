@@ -93,6 +93,14 @@ def test_the_seeds_variables_fill_what_the_file_leaves_unsaid():
     assert degpt.headers == {"Cookie": "c", "User-Agent": "ua"}
 
 
+def test_degpts_base_model_is_there_beside_the_models_it_lists():
+    seed = {"DEGPT_BASE_URL": "https://d.test/api"}
+    assert list(parse_config("", seed).models) == ["gpt-4o-mini"]
+    assert list(parse_config("", {**seed, "DEGPT_BASE_MODEL": "qwen"}).models) == ["qwen"]
+    assert parse_config("", seed).providers["degpt"].list_models is True
+    assert not parse_config("", {**seed, "OPENAI_API_KEY": "k"}).models
+
+
 def test_a_valid_change_is_taken_up_and_a_broken_one_is_refused(tmp_path):
     path = tmp_path / "tollway.yaml"
     path.write_text("demo: true")

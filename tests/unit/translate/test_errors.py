@@ -1,9 +1,11 @@
 import json
 
+import msgspec
 import pytest
 
 from shared.translate.errors import (
     UpstreamError,
+    error_of,
     kind,
     parse_error,
     parse_retry_after,
@@ -151,6 +153,22 @@ def test_too_long_a_prompt_is_told_in_the_words_that_anthropic_clients_act_on() 
     assert json.loads(render(error, "anthropic"))["error"]["message"].startswith("prompt is too long: ")
     told = parse_error(400, b'{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long"}}')
     assert json.loads(render(told, "openai"))["error"]["code"] == "context_length_exceeded"
+
+
+def test_an_error_event_of_the_same_dialect_is_relayed_byte_for_byte() -> None:
+    for dialect, name, body in (
+        ("anthropic", b"event: error\n", b'{"type": "error", "x": 1.10, "error": {"type": "e", "message": "a  b"}}'),
+        ("openai", b"", b'{"error": {"message": "sk-12345678", "x": 12345678901234567890123}}'),
+    ):
+        event = error_of(msgspec.json.decode(body), 200, dialect, body=body)
+        assert render_event(event, dialect) == name + b"data: " + body + b"\n\n"
+
+
+@pytest.mark.parametrize("body", [b'{"error": "text"}', b'{"error": {"code": 5}}', b'{"error": []}', b"x"])
+def test_an_error_event_that_clients_cannot_read_is_told_anew(body: bytes) -> None:
+    for dialect in ("openai", "anthropic"):
+        told = render_event(parse_error(200, body, dialect), dialect)
+        assert msgspec.json.decode(told.split(b"data: ")[1])["error"]["message"]
 
 
 @pytest.mark.parametrize(

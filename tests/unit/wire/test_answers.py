@@ -142,6 +142,7 @@ def test_text_is_read_from_every_shape_of_content() -> None:
     ]
     for content, expected in (("ab", "ab"), (parts, "ab"), (None, ""), ([], "")):
         assert openai.text_of({"content": content}) == expected
+        assert anthropic.text_of({"content": content}) == expected
 
 
 def test_offered_tools_are_named() -> None:

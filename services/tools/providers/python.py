@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import inspect
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from shared.messages.tools import ServerStatus, ToolSpec
 log = structlog.get_logger(__name__)
 
 SERVER = "python"
+_END = object()
 Emit = Callable[[str], None]
 
 
@@ -79,18 +81,14 @@ class PythonProvider:
         handler = self._handlers.get(tool.name)
         if handler is None:
             raise ToolUnknown
-        said: list[str] = []
-
-        def emit(piece: Any) -> None:
-            text = as_text(piece)
-            said.append(text)
-            context.emit(text)
-
+        voice = _Voice(context.emit)
         try:
-            value = await _finished(handler.call(arguments, emit), emit)
+            value = await _finished(handler.call(arguments, voice.say), voice.say)
         except ValidationError as error:
             raise ArgumentsInvalid(str(error)[:2000]) from error
-        return Outcome("".join(said) if value is None and said else as_text(value))
+        finally:
+            voice.over = True
+        return Outcome("".join(voice.said) if value is None and voice.said else as_text(value))
 
     def _reconsider(self, config: Config) -> None:
         if config.tools.python != self._names:
@@ -111,6 +109,32 @@ class PythonProvider:
                 self._error = f"{name}: {type(error).__name__}: {error}"[:500]
                 log.error("python_tools_not_loaded", name=name, error=self._error)
         self._specs = [_spec(name, self._handlers[name]) for name in sorted(self._handlers)]
+
+
+class _Voice:
+    """Passes on what a call says while it runs, from whichever thread it speaks."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.said: list[str] = []
+        self.over = False
+        self._emit = emit
+        self._loop = asyncio.get_running_loop()
+        self._home = threading.get_ident()
+
+    def say(self, piece: Any) -> None:
+        """A piece of the answer; None is no piece."""
+        if piece is None:
+            return
+        text = as_text(piece)
+        if threading.get_ident() == self._home:
+            self._pass_on(text)
+        else:
+            self._loop.call_soon_threadsafe(self._pass_on, text)
+
+    def _pass_on(self, text: str) -> None:
+        if not self.over:  # a thread cannot be cancelled, and may go on speaking
+            self.said.append(text)
+            self._emit(text)
 
 
 def _attribute(name: str) -> Any:
@@ -205,7 +229,7 @@ async def _finished(value: Any, emit: Callable[[Any], None]) -> Any:
             await getattr(value, "aclose", _nothing)()
         return None
     if inspect.isgenerator(value):
-        while (piece := await asyncio.to_thread(next, value, None)) is not None:
+        while (piece := await asyncio.to_thread(next, value, _END)) is not _END:
             emit(piece)
         return None
     return value

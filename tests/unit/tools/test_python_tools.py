@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -113,12 +114,12 @@ async def test_generators_stream_and_their_pieces_are_the_result(monkeypatch: py
 
     def old(n: int) -> Iterator[str]:
         """Counts in a thread."""
-        yield from ("x" for _ in range(n))
+        yield from ("x" if number else None for number in range(n))
 
     provider = provider_of(count, old, monkeypatch=monkeypatch)
     assert all(spec.supports_streaming for spec in provider.tools())
     assert await run(provider, "count", {"n": 2}) == ("0 1 ", ["0 ", "1 "])
-    assert await run(provider, "old", {"n": 2}) == ("xx", ["x", "x"])
+    assert await run(provider, "old", {"n": 3}) == ("xx", ["x", "x"])
 
 
 async def test_a_plain_function_may_take_the_callback_and_runs_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +133,37 @@ async def test_a_plain_function_may_take_the_callback_and_runs_beside_the_loop(m
     assert await run(provider, "says", {"word": "hi"}) == ("HI", ["hi"])
     with pytest.raises(ArgumentsInvalid):
         await run(provider, "says", {"word": []})
+
+
+async def test_what_a_thread_says_is_told_in_the_loop_and_not_after_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[tuple[int, str]] = []
+    speaking, go_on = threading.Event(), threading.Event()
+
+    def says(on_chunk: Any = None) -> str:
+        """Speaks on when nobody listens any more."""
+        on_chunk("early")
+        speaking.set()
+        go_on.wait(5)
+        on_chunk("late")
+        return "done"
+
+    def handler(arguments: dict[str, Any], on_chunk: Any = None) -> str:
+        on_chunk("handled")
+        return "ok"
+
+    executor = ToolExecutor(ToolRegistry())
+    executor.register_tool(ToolInfo(name="handled"), handler)
+    provider = provider_of([says, executor], monkeypatch=monkeypatch)
+    context = Context("c", None, 5, 1000, lambda piece: heard.append((threading.get_ident(), piece)))
+    specs = {spec.name: spec for spec in provider.tools()}
+    assert (await provider.run(specs["python__handled"], {}, context)).text == "ok"
+    running = asyncio.ensure_future(provider.run(specs["python__says"], {}, context))
+    await asyncio.to_thread(speaking.wait, 5)
+    running.cancel()
+    await asyncio.wait({running})
+    go_on.set()
+    await asyncio.to_thread(lambda: None)
+    assert heard == [(threading.get_ident(), "handled"), (threading.get_ident(), "early")]
 
 
 async def test_an_async_generator_is_closed_when_the_call_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,11 @@ from services.gateway.identity import Own, identify
 from services.gateway.request import ClientRequest, chat_request, read_members
 from shared.errors import BadRequest, Unprocessable
 from shared.messages.gateway import Byo
+from shared.wire.splice import Members
 
 ALL_TOOLS = ("*",)
 AUTO = "auto"
+_OBJECTS = ("model_config", "tollway")
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
 
@@ -82,16 +84,23 @@ def read_stop(body: bytes) -> tuple[str | None, str | None]:
 
 
 def _read(body: bytes, kind: Any) -> Any:
-    members = read_members(body)
-    if members.doubled:
-        name = min(members.doubled)
-        raise BadRequest(f"'{name}' is given twice.", param=name)
+    _require_single(read_members(body))
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at `$")
         param = place.rstrip("`").lstrip(".") or "body"
         raise Unprocessable(f"'{param}' is not valid: {reason}.", param=param) from error
+
+
+def _require_single(members: Members, within: str = "") -> None:
+    if members.doubled:
+        name = within + min(members.doubled)
+        raise BadRequest(f"'{name}' is given twice.", param=name)
+    for name in _OBJECTS:
+        raw = members.raw(name)
+        if raw is not None and raw.startswith(b"{"):
+            _require_single(Members(raw), f"{name}.")
 
 
 def _content(ask: _Ask) -> str:

@@ -104,6 +104,12 @@ async def test_an_endpoint_of_the_requests_own_travels_with_its_own_key_or_not_a
         ({"session_id": "s", "content": "x", "model_config": {"temperature": 3}}, 422, "model_config.temperature"),
         (b"[", 400, None),
         (b'{"session_id": "a", "session_id": "b", "content": "x"}', 400, "session_id"),
+        (
+            b'{"session_id": "a", "content": "x", "model_config": {"api_key": "a", "api_key": "b"}}',
+            400,
+            "model_config.api_key",
+        ),
+        (b'{"session_id": "a", "content": "x", "tollway": {"tools": [], "tools": ["*"]}}', 400, "tollway.tools"),
         (b'{"session_id": "a", "content": NaN}', 400, None),
     ],
 )

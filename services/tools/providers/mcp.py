@@ -45,8 +45,10 @@ class McpProvider:
         return [spec for owner in self._owners.values() for spec in owner.specs]
 
     def servers(self) -> list[ServerStatus]:
-        """How each is doing."""
-        return [owner.status() for owner in self._owners.values()]
+        """How each is doing; one that nobody holds yet is about to be started."""
+        waiting = [name for name in self._config.current.tools.mcp if name not in self._owners]
+        starting = [ServerStatus(name=name, kind="mcp", state="starting") for name in waiting]
+        return [*(owner.status() for owner in self._owners.values()), *starting]
 
     async def run(self, tool: ToolSpec, arguments: dict[str, Any], context: Context) -> Outcome:
         """Call a tool of one of them."""

@@ -5,6 +5,7 @@ The SDK's own transport buffers lines without end and cannot jail its child. Imp
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections import deque
@@ -21,7 +22,12 @@ from mcp_types import jsonrpc_message_adapter
 log = structlog.get_logger(__name__)
 
 MAX_LINE_BYTES = 8 << 20
+MOST_PASSED_BYTES = 512 << 20
+EDGE_BYTES = 256
 STOP_SECONDS = 2.0
+_ID = rb'"id"\s*:\s*(\d+|"[\w-]{1,100}")'
+_ID_FIRST = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*' + _ID)
+_ID_LAST = re.compile(_ID + rb"\s*\}\s*$")
 _JAIL = Path(__file__).with_name("jail.py")
 
 
@@ -101,15 +107,12 @@ async def stdio_transport(
 
 
 async def _read(child: Child, incoming: Any) -> None:
-    """Hand over each line as a message; the stream ends with the process, or with a line beyond the bound."""
+    """Hand over each line as a message; the stream ends with the process."""
     async with incoming:
         while True:
             try:
-                line = await child.stdout.readuntil(b"\n")
+                line = await _line(child.stdout)
             except (asyncio.IncompleteReadError, ConnectionError):
-                return
-            except asyncio.LimitOverrunError:
-                child.said.append(f"an answer was longer than {MAX_LINE_BYTES} bytes")
                 return
             try:
                 message = jsonrpc_message_adapter.validate_json(line, by_name=False)
@@ -121,11 +124,39 @@ async def _read(child: Child, incoming: Any) -> None:
                 await incoming.send(SessionMessage(message))
 
 
-async def _write(
-    child: Child,
-    outgoing: Any,
-    incoming: Any,
-) -> None:
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await stream.readuntil(b"\n")
+    except asyncio.LimitOverrunError:
+        return too_long_for(*await _passed_over(stream))
+
+
+async def _passed_over(stream: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Read to the end of a line that is too long to be kept; its first and last bytes."""
+    head = last = await stream.read(EDGE_BYTES)
+    passed = 0
+    while not last.endswith(b"\n"):
+        try:
+            piece = await stream.readuntil(b"\n")
+        except asyncio.LimitOverrunError as overrun:
+            piece = await stream.readexactly(overrun.consumed)
+        passed += len(piece)
+        if passed > MOST_PASSED_BYTES:
+            raise ConnectionError("a line without end")
+        last = (last + piece)[-EDGE_BYTES:]
+    return head, last
+
+
+def too_long_for(head: bytes, last: bytes) -> bytes:
+    """The answer that stands for one that was passed over: its request must not wait, and the others go on."""
+    found = _ID_FIRST.match(head) or _ID_LAST.search(last)
+    if found is None:
+        return b""  # the request that it answered ends by its own deadline
+    reason = f"the answer was longer than {MAX_LINE_BYTES} bytes"
+    return b'{"jsonrpc":"2.0","id":%b,"error":{"code":-32603,"message":"%b"}}' % (found[1], reason.encode())
+
+
+async def _write(child: Child, outgoing: Any, incoming: Any) -> None:
     try:
         async with outgoing:
             async for message in outgoing:

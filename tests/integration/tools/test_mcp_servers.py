@@ -16,6 +16,7 @@ from services.tools.errors import OutcomeUnknown, ToolFailed
 from services.tools.providers import mcp_owner
 from services.tools.providers.base import Context, Outcome
 from services.tools.providers.mcp_owner import ServerOwner
+from services.tools.providers.mcp_stdio import too_long_for
 from shared.config.schema import McpServer
 from tests.servers import free_port
 
@@ -96,11 +97,29 @@ async def test_an_idempotent_tool_is_called_again_when_the_server_died() -> None
         assert (await waiting).text == "waited"
 
 
-async def test_an_answer_without_end_costs_one_call() -> None:
+async def test_an_answer_of_fifty_megabytes_costs_one_call_and_no_other() -> None:
     async with held(**stdio()) as server:
-        with pytest.raises(OutcomeUnknown):
+        beside = asyncio.ensure_future(server.call("slow", {"seconds": 2}))
+        with pytest.raises(ToolFailed, match="longer than"):
             await server.call("big", {"megabytes": 50})
+        assert (await beside).text == "waited"
         assert (await server.call("big", {"megabytes": 1})).text.startswith("xxx")
+        assert server.owner.status().restarts == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "last", "answered"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"result":{"content":[{"te', b'xx"}]}}\n', b'"id":7,'),
+        (b'{"result":{"content":[{"te', b'xx"}]},"jsonrpc":"2.0","id":"a-1"}\n', b'"id":"a-1",'),
+        (b'{"result":{"content":[{"te', b'"id":5}}\n', b""),
+    ],
+)
+def test_the_request_of_an_answer_that_was_passed_over_is_found_at_either_end(
+    head: bytes, last: bytes, answered: bytes
+) -> None:
+    told = too_long_for(head, last)
+    assert (answered in told) if answered else told == b""
 
 
 async def test_a_flood_on_stderr_blocks_nothing() -> None:

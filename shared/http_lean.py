@@ -3,6 +3,7 @@ posts, and knows no redirects, no cookies, no compression and no proxies; `http_
 """
 
 import asyncio
+import random
 import socket
 import ssl
 from collections import deque
@@ -32,6 +33,13 @@ class LeanTimedOut(LeanFailed):
 def _tls() -> ssl.SSLContext:
     """Reading the machine's certificates takes long enough to do it once."""
     return ssl.create_default_context()
+
+
+def _spread(found: list[Any]) -> list[Any]:
+    """Replicas behind one name, in another order each time; the resolver's choice between address families stands."""
+    preferred = found[0][0]
+    random.shuffle(found)
+    return sorted(found, key=lambda address: address[0] != preferred)
 
 
 class LeanClients:
@@ -111,7 +119,7 @@ class LeanClient:
         try:
             async with asyncio.timeout(self._connect_seconds):
                 found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
-                sock = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=0.25)
+                sock = await aiohappyeyeballs.start_connection(_spread(found), happy_eyeballs_delay=0.25)
                 _, connection = await loop.create_connection(
                     lambda: Connection(self), sock=sock, ssl=tls, server_hostname=name
                 )

@@ -27,6 +27,9 @@ log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 2.0
 ASK_SECONDS = 5.0
+# A router that is stopping has done nothing with the call it refuses: another one may take it.
+DRAINING_STATUS = 503
+TRIES = 4
 _MOST_BYTES = 16 << 20
 _ASK_TIMEOUT = Timeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 
@@ -45,15 +48,19 @@ class RouterClient:
 
     async def call(self, call: Call) -> Answer:
         """The router's answer, as soon as its head is here; raises RouterUnavailable."""
-        try:
-            response = await self._calls.post(self._head, encode_call(call))
-        except LeanFailed as error:
-            raise RouterUnavailable from error
-        if response.headers.get(FRAMES) != "1":
+        body = encode_call(call)
+        for _ in range(TRIES):
+            try:
+                response = await self._calls.post(self._head, body)
+            except LeanFailed as error:
+                raise RouterUnavailable from error
+            if response.headers.get(FRAMES) == "1":
+                return FramedAnswer(response)
             response.close()
             log.warning("router_refused", status=response.status, request_id=call.request_id)
-            raise RouterUnavailable
-        return FramedAnswer(response)
+            if response.status != DRAINING_STATUS:
+                break
+        raise RouterUnavailable
 
     async def models(self) -> list[ModelInfo]:
         """The models that clients may name."""

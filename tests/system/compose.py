@@ -19,7 +19,6 @@ from tests.system.stack import free_port, wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOKEN, ADMIN = "compose-test-token", "compose-test-admin"
-PROJECT = "tollway-test"
 SERVICES = ("gateway", "router", "tools", "usage", "reports")
 SERVERS = ("postgres", "redis", "rabbitmq")
 BEHAVIOURS = ("ok", "echo", "tool", "toolloop", "slow-20", "slow-100", "cut")
@@ -38,6 +37,7 @@ class Compose:
 
     def __init__(self, folder: pathlib.Path, *, scale: bool = False) -> None:
         self.folder, self.scale = folder, scale
+        self.project = "tollway-test-scale" if scale else "tollway-test"
         ports = {name: free_port() for name in ("GATEWAY", "USAGE", "DOOR")}
         self.url = f"http://127.0.0.1:{ports['DOOR' if scale else 'GATEWAY']}"
         for name in _CONTEXT:
@@ -53,7 +53,7 @@ class Compose:
         (folder / ".env").write_text(f"TOKEN={TOKEN}\nTOLLWAY_ADMIN_TOKEN={ADMIN}\nPROVIDER_KEY=key-of-the-provider\n")
         self.environ = {
             **{key: value for key, value in os.environ.items() if not key.startswith(("TOLLWAY_", "COMPOSE_"))},
-            "COMPOSE_PROJECT_NAME": PROJECT,
+            "COMPOSE_PROJECT_NAME": self.project,
             **{f"TOLLWAY_{name}_PORT": str(port) for name, port in ports.items()},
         }
         self.environ.pop("TOKEN", None)
@@ -88,13 +88,13 @@ class Compose:
             ("provider", "tollway-router", "model_provider.py", "9000"),
             ("mcp", "tollway-tools", "mcp_server.py", "9100"),
         ):
-            docker("run", "-d", "--name", f"{PROJECT}-{name}", "--network", f"{PROJECT}_outside", "--network-alias", name,
+            docker("run", "-d", "--no-healthcheck", "--name", f"{self.project}-{name}", "--network", f"{self.project}_outside", "--network-alias", name,
                    "-v", f"{ROOT / 'tests'}:/fakes/tests:ro", "--entrypoint", "python", "-e", "PYTHONPATH=/fakes:/app",
                    "-e", "HOST=0.0.0.0", image, f"/fakes/tests/fakes/{program}", port)  # fmt: skip
 
     def stop_outsiders(self) -> None:
         for name in ("provider", "mcp"):
-            subprocess.run(["docker", "rm", "-f", f"{PROJECT}-{name}"], capture_output=True, check=False)
+            subprocess.run(["docker", "rm", "-f", f"{self.project}-{name}"], capture_output=True, check=False)
 
     def ask(self, path: str, body: object = None, method: str | None = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
@@ -105,7 +105,7 @@ class Compose:
 
     def provider_books(self) -> list[dict[str, Any]]:
         script = "import urllib.request;print(urllib.request.urlopen('http://127.0.0.1:9000/ledger').read().decode())"
-        return json.loads(docker("exec", f"{PROJECT}-provider", "python", "-c", script))["calls"]
+        return json.loads(docker("exec", f"{self.project}-provider", "python", "-c", script))["calls"]
 
     def booked(self) -> list[dict[str, Any]]:
         """Every event of a model in the ledger."""

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from chaos.load import Load
-from tests.system.compose import PROJECT, SERVERS, SERVICES, TOKEN, docker, stack
+from tests.system.compose import SERVERS, SERVICES, TOKEN, docker, stack
 from tests.system.stack import wait_for
 
 HELLO = [{"role": "user", "content": "Hello!"}]
@@ -44,7 +44,7 @@ def test_the_vendors_clients_work_against_the_stack(compose):
     ],
 )
 def test_a_tool_runs_on_a_worker_be_it_built_in_or_of_an_mcp_server(compose, tool, arguments, said):
-    wait_for(lambda: tool in [each["name"] for each in compose.ask("/api/tools")["tools"]], 60, f"{tool} is offered")
+    wait_for(lambda: tool in [each["name"] for each in compose.ask("/api/tools")["tools"]], 240, f"{tool} is offered")
     body = {"model": "o-tool", "messages": [{"role": "user", "content": arguments}], "tollway": {"tools": [tool]}}
     assert said in compose.ask("/v1/chat/completions", body)["choices"][0]["message"]["content"]
 
@@ -71,11 +71,11 @@ def test_a_report_is_made_with_a_pdf_that_can_write_chinese(compose):
     made = wait_for(ended, 180, "the report is made")
     assert made["status"] == "succeeded", made
     assert {artifact["format"] for artifact in made["artifacts"]} == {"html", "pdf"}
-    assert docker("exec", f"{PROJECT}-reports-1", "fc-list", ":lang=zh", "family")
+    assert docker("exec", f"{compose.project}-reports-1", "fc-list", ":lang=zh", "family")
 
 
 def test_a_changed_file_is_in_force_in_every_container_without_a_restart(compose):
-    before = [docker("inspect", "-f", "{{.State.StartedAt}}", f"{PROJECT}-{name}-1") for name in SERVICES]
+    before = [docker("inspect", "-f", "{{.State.StartedAt}}", f"{compose.project}-{name}-1") for name in SERVICES]
     compose.config["models"]["fresh"] = {"targets": [{"provider": "openai", "model": "ok"}]}
     compose.config["providers"]["openai"]["api_key"] = "${LATER_KEY}"
     (compose.folder / "config" / ".env").write_text("LATER_KEY=a-later-key\n")
@@ -88,7 +88,9 @@ def test_a_changed_file_is_in_force_in_every_container_without_a_restart(compose
     wait_for(answered, 30, "the new model answers")
     wait_for(lambda: compose.provider_books()[-1]["api_key"] == "Bearer a-later-key", 10, "the new key is used")
     assert compose.ask("/health")["config"] == "current"
-    assert before == [docker("inspect", "-f", "{{.State.StartedAt}}", f"{PROJECT}-{name}-1") for name in SERVICES]
+    assert before == [
+        docker("inspect", "-f", "{{.State.StartedAt}}", f"{compose.project}-{name}-1") for name in SERVICES
+    ]
 
 
 def test_stopping_the_gateway_lets_a_stream_finish(compose):
@@ -100,7 +102,7 @@ def test_stopping_the_gateway_lets_a_stream_finish(compose):
         assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
         stopping.join()
     # 0: it drained and left by itself; 137 would say that it had to be killed.
-    assert docker("inspect", "-f", "{{.State.ExitCode}}", f"{PROJECT}-gateway-1") == "0"
+    assert docker("inspect", "-f", "{{.State.ExitCode}}", f"{compose.project}-gateway-1") == "0"
     compose.up()
 
 
@@ -155,8 +157,10 @@ def test_an_image_has_no_root_no_secret_and_no_build_tool(compose, service):
 def test_a_container_can_write_nowhere_but_where_its_data_is(compose):
     for service in SERVICES:
         script = "for each in / /app /etc /opt/venv /usr /etc/tollway /root; do touch $each/x 2>/dev/null && echo $each; done; touch /data/x /tmp/x"
-        assert docker("exec", f"{PROJECT}-{service}-1", "sh", "-c", script) == ""
-        assert "0000000000000000" in docker("exec", f"{PROJECT}-{service}-1", "grep", "CapBnd", "/proc/1/status")
+        assert docker("exec", f"{compose.project}-{service}-1", "sh", "-c", script) == ""
+        assert "0000000000000000" in docker(
+            "exec", f"{compose.project}-{service}-1", "grep", "CapBnd", "/proc/1/status"
+        )
 
 
 def test_the_gateways_image_is_small(compose):

@@ -38,7 +38,7 @@ def healthy(container):
 def crash(container):
     """Kill the process from outside, as the kernel would: the engine's own `kill` counts as stopped on purpose."""
     pid, started = docker("inspect", "-f", "{{.State.Pid}} {{.State.StartedAt}}", container).split()
-    docker("run", "--rm", "--pid", "host", "--user", "0", "--entrypoint", "kill", "nginx:stable", "-9", pid)
+    docker("run", "--rm", "--pid", "host", "--user", "0", "--entrypoint", "sh", "nginx:stable", "-c", f"kill -9 {pid}")
     wait_for(
         lambda: docker("inspect", "-f", "{{.State.StartedAt}}", container) != started, 60, "the engine starts it again"
     )

@@ -6,12 +6,15 @@ import pathlib
 import pkgutil
 import re
 import runpy
+import shutil
+import subprocess
 
 import pytest
 import yaml
 from prometheus_client import REGISTRY
 
 import services
+from tests import conftest
 
 ROOT = pathlib.Path(__file__).parents[3]
 METRIC = re.compile(r"\b((?:tollway|usage)_[a-z_]+)\b")
@@ -72,6 +75,11 @@ def test_the_stack_is_locked_down():
         assert service["cap_drop"] == ["ALL"]
         assert service["deploy"]["resources"]["limits"]["memory"]
         assert service["logging"]["options"]["max-size"]
+        # Every service reads the whole configuration, and refuses one with a variable that is not set.
+        assert service["env_file"] == [{"path": ".env", "required": False}]
+    for name in ("postgres", "redis", "rabbitmq", "door"):
+        assert made["services"][name]["cap_drop"] == ["ALL"]
+        assert made["services"][name]["security_opt"] == ["no-new-privileges:true"]
     published = {
         name for name, service in made["services"].items() if service.get("ports") and not service.get("profiles")
     }
@@ -85,3 +93,21 @@ def test_every_file_that_compose_mounts_is_there():
         for volume in service.get("volumes", []):
             if volume.startswith("./"):
                 assert (ROOT / volume.split(":")[0]).exists(), volume
+
+
+def test_the_systemd_unit_is_one_that_systemd_takes(tmp_path):
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        conftest.missing("systemd-analyze", "not installed")
+    unit = (ROOT / "deploy/systemd/tollway.service").read_text().replace("/opt/tollway/.venv/bin/tollway", "/bin/true")
+    (tmp_path / "tollway.service").write_text(unit)
+    done = subprocess.run(
+        [analyze, "verify", tmp_path / "tollway.service"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_door_tries_nothing_twice_that_a_gateway_may_have_begun():
+    text = (ROOT / "deploy/nginx/nginx.conf").read_text()
+    assert re.search(r"^\s*proxy_next_upstream error timeout;", text, re.MULTILINE)
+    assert re.search(r"^\s*proxy_buffering off;", text, re.MULTILINE)

@@ -104,3 +104,34 @@ async def test_a_router_that_is_not_there_or_refuses_is_unavailable() -> None:
     with pytest.raises(RouterUnavailable):
         await RouterClient(http, "http://127.0.0.1:1", None).models()
     await http.close()
+
+
+async def test_a_router_that_is_stopping_is_left_for_another_one() -> None:
+    asked = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            return web.json_response({"error": {"code": "draining"}}, status=503, headers={"connection": "close"})
+        return await framed(request, data_frame(b"one") + ending_frame(Ending(attempts=1)))
+
+    async with routed(handler) as router:
+        answer = await router.call(CALL)
+        assert b"".join([chunk async for chunk in answer.chunks]) == b"one"
+    assert asked == 3
+
+
+@pytest.mark.parametrize(("status", "most"), [(503, 4), (401, 1)])
+async def test_a_router_that_refuses_for_ever_is_unavailable(status: int, most: int) -> None:
+    asked = 0
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        return web.json_response({}, status=status)
+
+    async with routed(handler) as router:
+        with pytest.raises(RouterUnavailable):
+            await router.call(CALL)
+    assert asked == most

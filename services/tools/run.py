@@ -98,16 +98,7 @@ class Runner:
             attempt=delivery.delivery_count,
             worker=self._worker,
         )
-        if run.call_id in self._cancelled or run.deadline <= clock.now():
-            kind = "cancelled" if run.call_id in self._cancelled else "error"
-            await delivery.ack()
-            await speaker.finish(
-                speaker.event(kind, "the call was not started", code=None if kind == "cancelled" else "timeout")
-            )
-            return
-        if (running := self._running.get(run.call_id)) is not None:
-            # The broker lost sight of us and delivered again what still runs here: one outcome is enough.
-            await asyncio.wait({running})
+        if await self._is_over(run, speaker):
             await delivery.ack()
             return
         early = not self._is_idempotent(run.tool)
@@ -127,6 +118,20 @@ class Runner:
         log.info(
             "tool_ran", tool=run.tool, call_id=run.call_id, request_id=run.request_id, outcome=event.code or event.kind
         )
+
+    async def _is_over(self, run: RunTool, speaker: Speaker) -> bool:
+        """Whether nothing is left to run, which is then said; the broker delivers again what it lost sight of."""
+        if run.call_id in self._cancelled:
+            await speaker.finish(speaker.event("cancelled", "the call was not started"))
+        elif run.deadline <= clock.now():
+            await speaker.finish(speaker.event("error", "the call was not started", code="timeout"))
+        elif (running := self._running.get(run.call_id)) is not None:
+            await asyncio.wait({running})
+        elif run.call_id in self._finished:
+            await self.say_again(run.call_id)
+        else:
+            return False
+        return True
 
     def _is_idempotent(self, name: str) -> bool:
         try:

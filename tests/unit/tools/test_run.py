@@ -69,8 +69,8 @@ class Handed:
 
 
 class Worker:
-    def __init__(self, source: OneTool) -> None:
-        self.bus, self.cache, self.tasks = MemoryBus(), MemoryCache(), Tasks()
+    def __init__(self, source: OneTool, cache: MemoryCache | None = None) -> None:
+        self.bus, self.cache, self.tasks = MemoryBus(), cache or MemoryCache(), Tasks()
         self.runner = Runner(Registry([source]), self.bus, self.cache, self.tasks, "w")
         self.events: list[ToolEvent] = []
 
@@ -136,11 +136,12 @@ async def test_events_are_numbered_and_the_last_is_the_result() -> None:
 
 async def test_a_side_effect_that_may_have_started_elsewhere_is_not_run_again() -> None:
     source = OneTool(answer)
-    worker = Worker(source)
-    await worker.handle(a_call())
-    await worker.handle(a_call(), delivery_count=2)
+    first = Worker(source)
+    await first.handle(a_call())
+    other = Worker(source, first.cache)
+    await other.handle(a_call(), delivery_count=2)
     assert source.runs == 1
-    assert worker.events[-1].code == "outcome_unknown"
+    assert other.events[-1].code == "outcome_unknown"
 
 
 async def test_without_the_cache_a_redelivered_side_effect_counts_as_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,10 +159,10 @@ async def test_without_the_cache_a_redelivered_side_effect_counts_as_unknown(mon
 
 
 async def test_an_idempotent_call_is_run_again_with_a_higher_attempt() -> None:
-    worker = Worker(OneTool(answer, idempotent=True))
-    await worker.handle(a_call())
-    await worker.handle(a_call(), delivery_count=2)
-    assert [event.attempt for event in worker.events if event.final] == [1, 2]
+    first, other = Worker(OneTool(answer, idempotent=True)), Worker(OneTool(answer, idempotent=True))
+    await first.handle(a_call())
+    await other.handle(a_call(), delivery_count=2)
+    assert [event.attempt for event in (*first.events, *other.events) if event.final] == [1, 2]
 
 
 async def test_a_call_delivered_again_while_it_still_runs_here_is_not_run_beside_itself() -> None:
@@ -182,6 +183,15 @@ async def test_a_call_delivered_again_while_it_still_runs_here_is_not_run_beside
     assert [(await first).fate, (await second).fate] == [["ack"], ["ack"]]
     assert source.runs == 1
     assert [event.kind for event in worker.events] == ["started", "result"]
+
+
+async def test_a_call_delivered_again_after_it_ended_here_is_answered_without_another_run() -> None:
+    source = OneTool(answer, idempotent=True)
+    worker = Worker(source)
+    await worker.handle(a_call())
+    again = await worker.handle(a_call(), delivery_count=2)
+    assert again.fate == ["ack"]
+    assert source.runs == 1
 
 
 async def test_a_call_cancelled_in_the_queue_never_starts() -> None:

@@ -220,13 +220,6 @@ async def test_an_http_server_is_reached_and_comes_back_after_a_restart(eventual
             assert (await server.call("echo", {"text": "back"})).text == "back"
 
 
-async def test_a_guarded_http_server_at_a_private_address_is_refused() -> None:
-    port = free_port()
-    async with http_server(port), held(url=f"http://127.0.0.1:{port}/mcp", allow_private=False) as server:
-        assert server.owner.status().state == "down"
-        assert server.owner.specs == []
-
-
 async def test_a_flood_over_http_costs_one_call() -> None:
     port = free_port()
     async with http_server(port), held(url=f"http://127.0.0.1:{port}/mcp") as server:

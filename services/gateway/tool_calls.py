@@ -50,6 +50,9 @@ class Outcome:
         return self.status != "ok"
 
 
+Outcomes = dict[ToolCall, Outcome]  # by the whole call: not every model gives its calls ids of their own
+
+
 @dataclass
 class _Booked:
     """The ledger's entry of one call."""
@@ -85,7 +88,7 @@ class CallRunner:
         self._alone: dict[str, asyncio.Lock] = {}
         self._seen: dict[tuple[str, str], list[asyncio.Future[Outcome]]] = {}
 
-    async def run(self, calls: Sequence[ToolCall], tell: Tell, into: dict[str, Outcome]) -> None:
+    async def run(self, calls: Sequence[ToolCall], tell: Tell, into: Outcomes) -> None:
         """Run the calls of a turn; outcomes are put into `into` as they come, so that an abort keeps what there is."""
         try:
             async with asyncio.TaskGroup() as group:
@@ -102,15 +105,13 @@ class CallRunner:
         outcomes.append(asyncio.get_running_loop().create_future())
         return outcomes
 
-    async def _one(
-        self, call: ToolCall, outcomes: "list[asyncio.Future[Outcome]]", tell: Tell, into: dict[str, Outcome]
-    ) -> None:
+    async def _one(self, call: ToolCall, outcomes: "list[asyncio.Future[Outcome]]", tell: Tell, into: Outcomes) -> None:
         mine = outcomes[-1]
         arguments = _understood(call.arguments)
         await tell(lambda observer: observer.tool_call(call.id, call.name, arguments or {}))
         try:
             outcome = await self._decided(call, arguments, outcomes[:-1], tell)
-            into[call.id] = outcome
+            into[call] = outcome
             mine.set_result(outcome)
         finally:
             if not mine.done():
@@ -254,9 +255,9 @@ def cancelled() -> Outcome:
     )
 
 
-def as_results(calls: Sequence[ToolCall], outcomes: dict[str, Outcome]) -> list[ToolResult]:
+def as_results(calls: Sequence[ToolCall], outcomes: Outcomes) -> list[ToolResult]:
     """Exactly one result for each call, in the calls' order."""
-    found = [(call.id, outcomes.get(call.id) or cancelled()) for call in calls]
+    found = [(call.id, outcomes.get(call) or cancelled()) for call in calls]
     return [ToolResult(call_id, outcome.text, outcome.is_error, outcome.images) for call_id, outcome in found]
 
 

@@ -8,7 +8,7 @@ import structlog
 from msgspec import structs
 
 from services.gateway.tool_budget import Budget, Numbering
-from services.gateway.tool_calls import CallRunner, Outcome, Tell, as_results
+from services.gateway.tool_calls import CallRunner, Outcome, Outcomes, Tell, as_results
 from services.gateway.tool_dialect import DIALECTS, Turn
 from services.gateway.tool_request import Conversation
 from services.gateway.tool_result import READ_RESULT, Shortener
@@ -74,7 +74,7 @@ class Rounds:
         self._shortener = Shortener(call, inner, resources.config, resources.cache, self._numbering)
         self._answer: Answer | None = None
         self._turn: Turn | None = None
-        self._outcomes: dict[str, Outcome] = {}
+        self._outcomes: Outcomes = {}
         self._limit: str | None = None
         self._spent: list[Spent] = []
         self._usage: TokenUsage = NOTHING_TOLD
@@ -179,7 +179,7 @@ class Rounds:
         self._budget.rounds += 1
         await self._runner.run(calls, tell, self._outcomes)
         for call in calls:
-            outcome = self._outcomes[call.id]
+            outcome = self._outcomes[call]
             if self._shortener.is_long(call.name, outcome.text):
                 await self._shorten(call, outcome, tell)
             await tell(_result_of(call.id, outcome))

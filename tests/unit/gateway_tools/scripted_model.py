@@ -22,6 +22,10 @@ class Say:
     finish: str | None = None
     wait: asyncio.Event | None = None
     error: bool = False
+    ids: list[str] | None = None
+
+    def id_of(self, number: int, index: int) -> str:
+        return self.ids[index] if self.ids else f"call_{number}_{index}"
 
 
 class ScriptedAnswer:
@@ -82,10 +86,6 @@ class ScriptedModel:
         return answer
 
 
-def _id(number: int, index: int) -> str:
-    return f"call_{number}_{index}"
-
-
 def _openai(say: Say, number: int, call: Call) -> list[bytes]:
     finish = say.finish or ("tool_calls" if say.calls else "stop")
     usage = {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": 13}
@@ -94,7 +94,7 @@ def _openai(say: Say, number: int, call: Call) -> list[bytes]:
         message: dict[str, Any] = {"role": "assistant", "content": say.text or None}
         if say.calls:
             message["tool_calls"] = [
-                {"id": _id(number, i), "type": "function", "function": {"name": name, "arguments": _text(args)}}
+                {"id": say.id_of(number, i), "type": "function", "function": {"name": name, "arguments": _text(args)}}
                 for i, (name, args) in enumerate(say.calls)
             ]
         choice = {"index": 0, "message": message, "finish_reason": finish}
@@ -107,7 +107,12 @@ def _openai(say: Say, number: int, call: Call) -> list[bytes]:
     out = [chunk({"role": "assistant", "content": ""})]
     out += [chunk({"content": piece}) for piece in _pieces(say.text)]
     for i, (name, args) in enumerate(say.calls):
-        first = {"index": i, "id": _id(number, i), "type": "function", "function": {"name": name, "arguments": ""}}
+        first = {
+            "index": i,
+            "id": say.id_of(number, i),
+            "type": "function",
+            "function": {"name": name, "arguments": ""},
+        }
         out.append(chunk({"tool_calls": [first]}))
         out += [
             chunk({"tool_calls": [{"index": i, "function": {"arguments": piece}}]}) for piece in _pieces(_text(args))
@@ -128,7 +133,7 @@ def _anthropic(say: Say, number: int, call: Call) -> list[bytes]:
     if say.text:
         blocks.append({"type": "text", "text": say.text})
     for i, (name, args) in enumerate(say.calls):
-        blocks.append({"type": "tool_use", "id": _id(number, i), "name": name, "input": args})
+        blocks.append({"type": "tool_use", "id": say.id_of(number, i), "name": name, "input": args})
     usage = {"input_tokens": 10, "output_tokens": 3}
     message = {"id": f"msg_{number}", "type": "message", "role": "assistant", "model": "m", "content": []}
     if not call.stream:

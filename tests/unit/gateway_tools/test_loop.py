@@ -113,6 +113,17 @@ async def test_parallel_calls_are_answered_in_the_order_of_the_calls(bench: Benc
         assert [m["role"] for m in model.bodies[1]["messages"]] == ["user", "assistant", "user"]
 
 
+@STREAMS
+async def test_calls_of_one_id_are_answered_each_with_its_own_result(bench: Bench, stream: bool) -> None:
+    seen = Seen()
+    calls = [("python__look_up", {"q": "a"}), ("python__second", {"q": "b"})]
+    model = ScriptedModel(Say("", calls, ids=["same", "same"]), Say("done"))
+    await bench.ask(model, stream=stream, observer=seen)
+    assert results_sent("openai", model.bodies[1]) == [("same", "found a"), ("same", "second b")]
+    if stream:
+        assert [event[2] for event in seen.events if event[0] == "result"] == ["found a", "second b"]
+
+
 @DIALECTS
 @STREAMS
 async def test_thinking_and_its_signature_go_back_unchanged(bench: Bench, dialect: str, stream: bool) -> None:

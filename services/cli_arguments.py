@@ -47,8 +47,9 @@ def _keys(verbs: _Verbs) -> None:
     create = actions.add_parser("create", help="prints the key alone on stdout; it is shown this once")
     create.add_argument("--name", required=True)
     create.add_argument("--owner")
-    for name in ("models", "tools", "default-tools"):
+    for name in ("models", "tools"):
         create.add_argument(f"--{name}", help="comma-separated; all when not given")
+    create.add_argument("--default-tools", help="comma-separated; offered when a request names none")
     for name in ("requests-per-minute", "tokens-per-minute"):
         create.add_argument(f"--{name}", type=int)
     for name in ("budget-per-day", "budget-per-month"):

@@ -6,6 +6,7 @@ from services.gateway import metrics, prompt_cache
 from services.gateway.answer import Desk
 from services.gateway.exchange import Exchange, Floor
 from services.gateway.request import Admitted, ClientRequest, read_request
+from services.gateway.sessions import header_of
 from shared import clock
 from shared.health import Receive, Scope, Send
 from shared.messages.gateway import Answer, Dialect, Ending, Operation
@@ -47,6 +48,8 @@ class ModelEndpoint:
         request = visit.request = read_request(await exchange.body(), headers, self._dialect, self._operation)
         if request.stream:
             exchange.streams()
+        if request.session is not None and self._operation == "chat":
+            exchange.added = {**exchange.added, **header_of(request.session)}  # also when a keep-alive opens the stream
         admitted = Admitted(
             caller=caller,
             request_id=exchange.request_id,

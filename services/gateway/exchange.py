@@ -257,7 +257,7 @@ class Exchange:
         self._timer = asyncio.get_running_loop().call_later(wait, self._tick)
 
     async def _keep_alive(self) -> None:
-        if self._over:
+        if self._over or self._sending is not None or not self._boundary:  # something came since the tick
             return
         if self.status is None:
             await self._start(200, {**STREAM_HEADERS, **self.added})

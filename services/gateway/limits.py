@@ -92,6 +92,7 @@ class Limiter:
         self._habits: dict[str, _Habit] = {}
         self._active: dict[str, Key] = {}
         self._known: dict[str, _Known] = {}
+        self._is_alone = False
 
     def take_active(self) -> list[Key]:
         """Keys with a budget that were used since the last time."""
@@ -213,12 +214,20 @@ class Limiter:
     async def _run(self, script: Script, key: Key, args: Args) -> tuple[Cache, list[int]]:
         for _ in range(2):
             with suppress(CacheUnavailable):
-                return self._cache, await self._cache.run(script, [_name(key)], args)
+                told = await self._cache.run(script, [_name(key)], args)
+                self._tell(is_alone=False)
+                return self._cache, told
             if not self._cache.connected:
                 break
             # It answers others and was only too slow for us; to be counted twice is better than not to be counted.
+        self._tell(is_alone=True)
         await self._catch_up(key)
         return self._alone, await self._alone.run(script, [_name(key)], args)
+
+    def _tell(self, *, is_alone: bool) -> None:
+        if is_alone != self._is_alone:
+            self._is_alone = is_alone
+            log.warning("limits_counted_alone" if is_alone else "limits_counted_together_again")
 
     async def _catch_up(self, key: Key) -> None:
         """Begin to count alone where the shared count stood; what others hold is held until the ledger knows better."""

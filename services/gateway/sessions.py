@@ -166,7 +166,7 @@ class _InSession:
             await self._sessions.seen(self._scope, self._session)
             call = msgspec.structs.replace(call, body=_body(members, turn, call))
         answer = await self._inner.call(call)
-        headers = {HEADER: quote(self._session, safe="!#$&'()*+,/:;=?@[]-._~ ")}
+        headers = header_of(self._session)
         if answer.status != 200:
             return PassedOn(answer, headers)
         return _Remembered(answer, headers, self, read, turn, call)
@@ -218,6 +218,11 @@ class _Remembered(Heard):
         if said:
             self._saved = True
             await self._session.save(self._read, self._turn, self._call, said)
+
+
+def header_of(session: str) -> dict[str, str]:
+    """The header that tells an answer's session; what a header cannot hold is percent-encoded."""
+    return {HEADER: quote(session, safe="!#$&'()*+,/:;=?@[]-._~ ")}
 
 
 def _key(scope: str, session: str) -> str:

@@ -87,7 +87,11 @@ def pair() -> Iterator[Pair]:
         config = {"cache": {"enabled": True}, "usage": PRICES, "tools": {}}
         stack = Stack(pathlib.Path(folder), servers, config, replicas=("gateway2",))
         with running(stack):
-            yield Pair(stack, Replica(stack.ports["gateway"]), Replica(stack.ports["gateway2"]))
+            pair = Pair(stack, Replica(stack.ports["gateway"]), Replica(stack.ports["gateway2"]))
+            # The first key closes both: until then any key is taken.
+            pair.make_key()
+            wait_for(lambda: pair.two.chat(model="none", key="wrong").status == 401, 2, "the other replica is closed")
+            yield pair
 
 
 def test_a_session_goes_on_at_the_other_replica(pair: Pair) -> None:

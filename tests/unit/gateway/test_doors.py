@@ -3,9 +3,12 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.gateway.exchange import Exchange, Floor
+from shared.tasks import Tasks
 from tests.fakes.gateway import ADMIN, Gateway, ScriptedAnswer, opened
 
 CHAT = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
@@ -230,9 +233,10 @@ async def test_keep_alives_open_a_silent_stream_and_later_failures_are_events(tm
             503, {"content-type": "application/json"}, [b'{"error":{"message":"late","type":"x"}}']
         )
         _shorten(gateway)
-        visit = gateway.visit("POST", "/v1/chat/completions", {**CHAT, "stream": True})
+        visit = gateway.visit("POST", "/v1/chat/completions", {**CHAT, "stream": True, "session_id": "s"})
         await visit.until(lambda response: response.body.count(b": ping\n\n") >= 2)
         assert visit.response.status == 200
+        assert visit.response.headers["x-tollway-session"] == "s"
         gateway.router.hold.set()
         answer = await visit.done()
         last = answer.body.rstrip().rsplit(b"\n\n", 1)[-1]
@@ -252,6 +256,28 @@ async def test_keep_alives_of_messages_are_pings_and_never_cut_an_event(tmp_path
             await visit.until(lambda response: b"ping" in response.body, seconds=0.5)
         gate.set()
         assert (await visit.done()).body == b"".join(half)
+
+
+async def test_a_keep_alive_that_was_overtaken_by_half_an_event_is_not_sent() -> None:
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    tasks = Tasks()
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": []}
+    exchange = Exchange(Floor(tasks, keep_alive_seconds=0), scope, asyncio.Event().wait, send, "openai")
+
+    async def work(exchange: Exchange) -> None:
+        exchange.streams()
+        exchange._tick()
+        exchange._boundary = False
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    await exchange.run(work)
+    await tasks.drain(1)
+    assert sent == []
 
 
 def _shorten(gateway: Gateway) -> None:

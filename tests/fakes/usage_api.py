@@ -129,6 +129,7 @@ class FakeUsage:
         return {
             "/admin/router": usage_data.router(),
             "/admin/keys": {"keys": self.keys},
+            **{f"/admin/keys/{key['id']}": {**key, "standing": usage_data.STANDING} for key in self.keys},
             "/v1/models": {
                 "object": "list",
                 "data": [{"id": name, "object": "model"} for name in ("auto", "demo", "gpt-4o")],

@@ -7,6 +7,7 @@ from typing import Any
 from services.usage.advice import METHODS
 
 ZONE = "Asia/Shanghai"
+STANDING = {"spent_today": 4.5, "spent_this_month": 1312.000000007, "reserved": 0.0}
 NOW = "2026-11-21T19:20:11.123+08:00"
 MODELS = [
     "claude-sonnet-4-5",

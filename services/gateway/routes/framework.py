@@ -5,12 +5,11 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from services.gateway import refusal
+from services.gateway import docs_page, refusal
 from services.gateway.errors import MethodNotAllowed
 from services.gateway.exchange import dialect_of
 from services.gateway.openapi import ApiDocument
@@ -60,8 +59,9 @@ def add_documents(app: FastAPI, document: ApiDocument) -> None:
     async def openapi() -> JSONResponse:
         return JSONResponse(await document.build())
 
-    async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(openapi_url="/openapi.json", title="Tollway")
+    async def docs(request: Request) -> HTMLResponse:
+        origin = f"{request.url.scheme}://{request.url.netloc}"
+        return HTMLResponse(docs_page.page(await document.build(), origin), headers=docs_page.HEADERS)
 
     app.add_api_route("/", root, methods=["GET", "HEAD"], include_in_schema=False)
     app.add_api_route("/openapi.json", openapi, methods=["GET", "HEAD"], include_in_schema=False)

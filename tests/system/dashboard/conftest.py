@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.fakes.usage_api import FakeUsage
 
 HERE = pathlib.Path(__file__).parent
 # Chromium cuts every transfer when any interface of the machine comes or goes, as beside containers that start.
 NETWORK_CHANGED = "net::ERR_NETWORK_CHANGED"
+expect.set_options(timeout=15_000)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 

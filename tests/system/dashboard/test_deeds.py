@@ -32,6 +32,12 @@ def test_a_key_is_created_shown_once_changed_and_revoked(fake, visits):
     assert fake.written[-1][0] == "DELETE /admin/keys/key_04"
 
 
+def test_a_key_with_a_budget_says_what_is_spent_of_it(fake, visits):
+    page = visits.open(f"{fake.page}#/keys")
+    expect(page.get_by_role("row", name="studio")).to_contain_text("¥1,312.000000007 / ¥1,500")
+    expect(page.get_by_role("row", name="batch")).to_contain_text("60 requests")
+
+
 def test_a_refused_change_keeps_the_dialog_and_says_why(fake, visits):
     visits.expected.append("Failed to load resource")
     page = visits.open(f"{fake.page}#/keys")

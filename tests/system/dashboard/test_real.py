@@ -270,6 +270,26 @@ def test_the_first_view_of_the_real_page_is_light(loaded, visits):
     assert {one.split("/")[2] for one in visits.addresses} == {loaded.url.split("/")[2]}
 
 
+def test_the_api_document_can_be_read_without_anything_from_elsewhere(real, visits, axe, picture):
+    page = visits.open(f"{real.url}/docs")
+    page.get_by_text("/v1/chat/completions").first.click()
+    expect(page.get_by_text(f"curl -X POST {real.url}/v1/chat/completions")).to_be_visible()
+    assert axe(page) == []
+    picture(page, "docs")
+    assert {one.split("/")[2] for one in visits.addresses} == {real.url.split("/")[2]}
+
+
+def test_the_chat_page_streams_an_answer(real, visits, axe, picture):
+    page = visits.open(f"{real.url}/api/chat/page")
+    page.get_by_label("Key").fill(TOKEN)
+    page.get_by_label("Message").fill("Say hello")
+    page.get_by_label("Message").press("Control+Enter")
+    expect(page.locator(".turn .end")).to_contain_text("stop", timeout=SIGHT_SECONDS)
+    assert len(page.locator(".turn .text").inner_text()) > 5
+    assert axe(page) == []
+    picture(page, "chat-page")
+
+
 QUESTIONS = (
     "whoami",
     "dashboard?days=7",
@@ -307,6 +327,9 @@ def test_the_fake_says_nothing_that_the_services_do_not_say(loaded, fake):
         said = Real(fake.url).ask(path)
         known = loaded.ask(path.replace("sess-7f3a", "sess-7"))
         found += [f"{question.partition('?')[0]}{name}" for name in invented(said, known)]
+    key = loaded.ask("/admin/keys", {"name": "compared", "budget_per_day": 5})["id"]
+    said = Real(fake.url).ask("/admin/keys/key_02studio")
+    found += [f"key{name}" for name in invented(said, loaded.ask(f"/admin/keys/{key}"))]
     for path in ("/admin/router", "/admin/keys", "/v1/models", "/v1/reports", "/api/tools"):
         found += [path + name for name in invented(Real(fake.url).ask(path), loaded.ask(path))]
     assert "\n".join(found) == ""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -372,7 +373,12 @@ async def test_the_document_describes_every_door(gateway: Gateway) -> None:
         assert path in document["paths"], path
     expiry = document["components"]["schemas"]["NewKey"]["properties"]["expires_at"]
     assert [kind["type"] for kind in expiry["anyOf"]] == ["string", "number", "null"]
-    assert (await gateway.get("/docs")).status == 200
+    docs = await gateway.get("/docs")
+    assert docs.status == 200
+    assert b"/v1/chat/completions" in docs.body
+    assert b"<script" not in docs.body
+    assert not re.findall(rb'(?:src|href)="(?!/|#)', docs.body)
+    assert "default-src 'none'" in docs.headers["content-security-policy"]
     assert (await gateway.get("/")).status == 200
     assert (await gateway.ask("/", method="HEAD")).status == 200
 

@@ -240,7 +240,11 @@ function rowsOf(data) {
     { key: "cache_read_tokens", label: t("Cached"), kind: "count" },
     { key: "cost", label: t("Cost"), kind: "money" },
     { key: "success_rate", label: t("Success"), kind: "percent" },
-    { key: "latency_p95_ms", label: t("p95 ms"), kind: "ms" },
+    data.rows.some((row) => row.latency_p95_ms !== null && row.latency_p95_ms !== undefined) && {
+      key: "latency_p95_ms",
+      label: t("p95 ms"),
+      kind: "ms",
+    },
     data.previous && { key: "previous", label: t("Before"), kind },
     data.previous && {
       key: "change",

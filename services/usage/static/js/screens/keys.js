@@ -3,7 +3,7 @@ import { ask } from "../api.js";
 import { dialog, field } from "../controls.js";
 import { copy, fill, h, toast } from "../dom.js";
 import { panel } from "../figure.js";
-import { momentOf, money } from "../format.js";
+import { exact, grouped, momentOf, money, moneyText } from "../format.js";
 import { t } from "../i18n.js";
 import { loader } from "../load.js";
 import { absent, elsewhere, notice } from "../states.js";
@@ -81,9 +81,33 @@ function keyBody(form, key = {}) {
   return body;
 }
 
-function keyTable(keys, { edit, revoke, currency }) {
-  const limit = (value) =>
-    value === null || value === undefined ? h("span", { class: "none" }, "–") : money(value, currency);
+// What is spent of a budget; until that is known, the budget alone.
+function spentOf(limit, spent, currency) {
+  if (limit === null || limit === undefined) return h("span", { class: "none" }, "–");
+  if (spent === undefined) return money(limit, currency);
+  const used = limit ? (100 * spent) / limit : 100;
+  const tone = used >= 100 ? "bad" : used >= 80 ? "warn" : "good";
+  return [
+    money(spent, currency),
+    h("span", { class: "dim" }, ` / ${moneyText(limit, currency)}`),
+    h(
+      "div",
+      { class: "bar-track", "aria-hidden": "true" },
+      used > 0 && h("div", { class: `bar-fill ${tone}`, css: { "inline-size": `${Math.min(100, used)}%` } }),
+    ),
+  ];
+}
+
+function rates(key) {
+  const found = [
+    key.requests_per_minute && t("{n} requests", { n: grouped(key.requests_per_minute) }),
+    key.tokens_per_minute && t("{n} tokens", { n: grouped(key.tokens_per_minute) }),
+  ].filter(Boolean);
+  return found.length ? found.map((one) => h("div", { class: "num" }, one)) : h("span", { class: "none" }, t("none"));
+}
+
+function keyTable(keys, { edit, revoke, currency, standings }) {
+  const budget = (name, spent) => (row) => spentOf(row[name], standings.get(row.id)?.[spent], currency);
   const some = (value, none) => (value && value.length ? value.join(", ") : h("span", { class: "none" }, none));
   const actions = (row) =>
     h(
@@ -113,15 +137,18 @@ function keyTable(keys, { edit, revoke, currency }) {
       ),
     );
   const columns = [
-    { key: "name", label: t("Name"), kind: "text" },
-    { key: "id", label: "id", kind: "mono" },
+    {
+      key: "name",
+      label: t("Name"),
+      kind: "text",
+      show: (row) => [row.name, h("span", { class: "dim mono small below", title: row.id }, `…${row.id.slice(-8)}`)],
+    },
     { key: "owner", label: t("Owner"), kind: "text" },
     { key: "models", label: t("Models"), kind: "clip", show: (row) => some(row.models, t("all")) },
     { key: "tools", label: t("Tools"), kind: "clip", show: (row) => some(row.tools, t("all")) },
-    { key: "requests_per_minute", label: t("Requests/min"), kind: "count" },
-    { key: "tokens_per_minute", label: t("Tokens/min"), kind: "count" },
-    { key: "budget_per_day", label: t("Budget/day"), kind: "money", show: (row) => limit(row.budget_per_day) },
-    { key: "budget_per_month", label: t("Budget/month"), kind: "money", show: (row) => limit(row.budget_per_month) },
+    { key: "rates", label: t("Per minute"), show: rates },
+    { key: "day", label: t("Spent today"), kind: "money", show: budget("budget_per_day", "spent_today") },
+    { key: "month", label: t("Spent this month"), kind: "money", show: budget("budget_per_month", "spent_this_month") },
     {
       key: "expires_at",
       label: t("Expires"),
@@ -148,6 +175,15 @@ function shownOnce(made) {
   );
 }
 
+// What the keys with a budget have spent; a list does not tell it, so only the first of many are asked for.
+async function standingsOf(keys) {
+  const bounded = keys.filter((key) => key.budget_per_day !== null || key.budget_per_month !== null).slice(0, 20);
+  const told = await Promise.all(
+    bounded.map((key) => ask(`/admin/keys/${encodeURIComponent(key.id)}`).catch(() => key)),
+  );
+  return new Map(told.filter((key) => key.standing).map((key) => [key.id, key.standing]));
+}
+
 function keysPart(currency) {
   const once = h("div", {});
   const room = h("div", {});
@@ -161,7 +197,9 @@ function keysPart(currency) {
     try {
       const found = await ask("/admin/keys");
       add.hidden = false;
-      fill(room, keyTable(found.keys || found.data || found, { edit, revoke, currency }));
+      const draw = (standings) => fill(room, keyTable(found.keys, { edit, revoke, currency, standings }));
+      draw(new Map());
+      draw(await standingsOf(found.keys));
     } catch (error) {
       add.hidden = true;
       if (absent(error)) fill(room, elsewhere());
@@ -239,7 +277,12 @@ export function mount(main) {
           show: (row) => h("span", { class: `state ${row.state === "resolved" ? "good" : "bad"}` }, t(row.state)),
         },
         { key: "text", label: t("What"), kind: "clip", show: alertSaid },
-        { key: "threshold", label: t("Threshold"), kind: "percent" },
+        {
+          key: "threshold",
+          label: t("Threshold"),
+          kind: "percent",
+          show: (row) => exact(row.kind === "budget" ? row.threshold : null, "percent"),
+        },
         { key: "spent", label: t("Spent"), kind: "money" },
         { key: "limit", label: t("Limit"), kind: "money" },
       ];

@@ -1,6 +1,6 @@
 // The cards: one number each, its change against the same span before, its shape over the period.
 import { fill, h } from "../dom.js";
-import { brief, changeText, estimate, figureOf } from "../format.js";
+import { brief, changeText, compact, estimate, figureOf, grouped, unitText } from "../format.js";
 import { t } from "../i18n.js";
 import { spark } from "../spark.js";
 
@@ -33,7 +33,22 @@ function trend(one, kind, good) {
   );
 }
 
-function card(id, one, words, kind, good, currency, big) {
+// A second line for what belongs to a figure and has no card of its own.
+const MORE = {
+  spend_period: ({ spend_period: spent, calls }, currency) =>
+    calls.value > 0 && t("{sum} for 1,000 calls", { sum: brief((1000 * spent.value) / calls.value, currency) }),
+  success_rate: ({ errors }) => errors && t("{n} errors", { n: grouped(errors.value) }),
+  tokens: ({ input_tokens: input, output_tokens: output }) =>
+    input && output && t("{input} in, {output} out", { input: compact(input.value), output: compact(output.value) }),
+  cache_share: ({ reasoning_tokens: reasoning, output_tokens: output }) =>
+    output &&
+    output.value > 0 &&
+    t("{share} of the output is reasoning", { share: unitText((100 * reasoning.value) / output.value, "percent") }),
+};
+
+function card(id, cards, words, kind, good, currency, big) {
+  const one = cards[id];
+  const more = MORE[id]?.(cards, currency);
   const range =
     one.low !== undefined &&
     one.low !== null &&
@@ -45,6 +60,7 @@ function card(id, one, words, kind, good, currency, big) {
     h("dd", { class: "value" }, range ? estimate(one.value, currency) : figureOf(one.value, kind, currency)),
     h("dd", { class: "foot" }, range || trend(one, kind, good)),
     h("dd", { class: "shape" }, spark(one.spark)),
+    more && h("dd", { class: "more" }, more),
   );
 }
 
@@ -57,7 +73,7 @@ export function cards() {
     const make =
       (big) =>
       ([id, words, kind, good]) =>
-        data.cards[id] && card(id, data.cards[id], t(words), kind, good, data.currency, big);
+        data.cards[id] && card(id, data.cards, t(words), kind, good, data.currency, big);
     fill(money, MONEY.map(make(true)));
     fill(flow, FLOW.map(make(false)));
   };

@@ -93,7 +93,7 @@ function toolRows(data) {
         one.p95_ms === null || one.p95_ms === undefined ? NOTHING : `p95 ${unitText(one.p95_ms, "ms")}`,
       ),
       h("span", { class: `num ${one.success_rate < 95 ? "worse" : ""}` }, unitText(one.success_rate, "percent")),
-      h("span", { class: "num" }, t("{n} calls", { n: grouped(one.calls) })),
+      h("span", { class: "num" }, grouped(one.calls)),
     ),
   );
 }
@@ -115,7 +115,7 @@ export function side(who) {
       panel(t("Budgets"), { name: "budgets" }, rooms.budgets),
       panel(t("Alerts"), { name: "alerts" }, rooms.alerts),
     ),
-    h("div", { class: "pair" }, router.element, panel(t("Tool calls"), { name: "tools" }, rooms.tools)),
+    h("div", { class: "pair" }, router.element, panel(t("Tool calls"), { note: t("latency, success, number"), name: "tools" }, rooms.tools)),
     panel(t("Advice"), { note: t("each stands alone, never add them up"), wide: true, name: "advice" }, rooms.advice),
   );
   return {

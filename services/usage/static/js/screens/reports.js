@@ -168,7 +168,7 @@ function newJob(done) {
         sample: form.get("sample") === "on",
         insight: form.get("insight") === "on",
       });
-    const headers = { "idempotency-key": crypto.randomUUID() };
+    const headers = { "idempotency-key": crypto.getRandomValues(new BigUint64Array(2)).join("-") };
     done(await ask("/v1/reports", { method: "POST", body, headers }));
   };
   dialog(t("New report"), [kinds, fields, h("div", { role: "group", "aria-label": t("Formats") }, formats)], {

@@ -113,7 +113,7 @@ function offsetText(ms) {
 
 // `moment` writes the time: with its day when the session has seen more than one.
 function eventRow(event, moment) {
-  const kind = event.kind === "model" ? (event.success ? "" : event.status === "error" ? "failed" : "") : event.kind;
+  const kind = [event.kind, event.status === "error" ? "failed" : ""].join(" ").trim();
   const facts = [
     event.kind === "model" && tokens(event),
     event.duration_ms !== null && unitText(event.duration_ms, "ms"),

@@ -105,6 +105,8 @@ def cards(chance: random.Random, pictured: dict[str, Any]) -> dict[str, Any]:
         "ttft_p95_ms": card(812, 3.0, chance),
         "tool_calls": card(2381, None, chance),
         "cache_hits": card(991, 0.0, chance),
+        "errors": card(1614, 2.0, chance),
+        "reasoning_tokens": card(9345678, 1.0, chance),
     }
 
 

@@ -35,6 +35,17 @@ def test_after_a_cut_the_page_reconnects_and_names_the_last_event(fake, visits):
     expect(page.locator("[data-card=spend_today] .value")).to_have_text("¥2.5")
 
 
+def test_a_screen_that_fails_at_a_message_does_not_cut_the_connection(fake, visits):
+    visits.expected.append("on purpose")
+    page = visits.open(fake.page)
+    listening(fake, page)
+    page.evaluate("import('./js/live.js').then((live) => live.listen(() => { throw new Error('on purpose'); }))")
+    fake.push(1.5)
+    fake.push(2.5)
+    expect(page.locator("[data-card=spend_today] .value")).to_have_text("¥2.5")
+    assert fake.last_event_ids == []
+
+
 def test_a_live_refresh_leaves_the_focus_and_an_open_table_alone(fake, visits):
     page = visits.open(fake.page)
     listening(fake, page)

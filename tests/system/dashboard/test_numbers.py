@@ -5,6 +5,8 @@ import io
 import json
 from decimal import Decimal
 
+from playwright.sync_api import expect
+
 from tests.fakes import usage_data
 
 COUNTED = {
@@ -37,6 +39,16 @@ def test_every_card_carries_the_number_of_the_api(fake, visits):
         assert shown(page.locator(f"[data-card={name}] .value").inner_text()) == Decimal(
             json.dumps(told[name]["value"])
         ), name
+
+
+def test_what_has_no_card_of_its_own_stands_in_a_second_line(fake, visits):
+    page = visits.open(fake.page)
+    for name, words in {
+        "success_rate": "1,614 errors",
+        "tokens": "700M in, 112.3M out",
+        "cache_share": "8.32% of the output is reasoning",
+    }.items():
+        expect(page.locator(f"[data-card={name}] .more")).to_have_text(words)
 
 
 def test_an_estimate_does_not_pretend_to_be_exact(fake, visits):

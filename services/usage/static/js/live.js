@@ -21,7 +21,8 @@ export function connect() {
   disconnect();
   stop = follow("/api/ai_usage/live", {
     onState: show,
-    onEvent: (message) => listeners.forEach((listener) => listener(message)),
+    // A screen that cannot draw a message is a fault of the screen: the connection stands.
+    onEvent: (message) => listeners.forEach((listener) => queueMicrotask(() => listener(message))),
   });
 }
 

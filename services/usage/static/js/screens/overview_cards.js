@@ -41,8 +41,7 @@ const MORE = {
   tokens: ({ input_tokens: input, output_tokens: output }) =>
     input && output && t("{input} in, {output} out", { input: compact(input.value), output: compact(output.value) }),
   cache_share: ({ reasoning_tokens: reasoning, output_tokens: output }) =>
-    output &&
-    output.value > 0 &&
+    reasoning?.value > 0 &&
     t("{share} of the output is reasoning", { share: unitText((100 * reasoning.value) / output.value, "percent") }),
 };
 

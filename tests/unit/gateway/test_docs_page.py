@@ -2,7 +2,10 @@
 
 from services.gateway.docs_page import page
 
-ASK = {"required": ["model"], "properties": {"model": {"type": "string"}, "extras": {"$ref": "#/components/schemas/Ask"}}}
+ASK = {
+    "required": ["model"],
+    "properties": {"model": {"type": "string"}, "extras": {"$ref": "#/components/schemas/Ask"}},
+}
 DOCUMENT = {
     "info": {"title": "Tollway", "version": "1", "description": "One gate.\n\nKeys travel as `x-api-key`."},
     "paths": {
@@ -22,7 +25,7 @@ def test_every_door_is_there_once_with_its_fields_and_an_example() -> None:
     shown = page(DOCUMENT, "http://gate:8080")
     assert shown.count('class="post"') == 1
     assert "Also at <code>/api/v1/ask</code>" in shown
-    assert "<code>model</code> <small class=\"needed\">required</small>" in shown
+    assert '<code>model</code> <small class="needed">required</small>' in shown
     assert '<a href="#shape-Ask">Ask</a>' in shown
     assert "curl -X POST http://gate:8080/v1/ask" in shown
     assert "{&quot;model&quot;: &quot;auto&quot;}" in shown

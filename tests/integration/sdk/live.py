@@ -1,6 +1,7 @@
-"""The real thing for the library's tests: `tollway up` with its demo model, the library's tools and an agent behind it."""
+"""The real thing for the library's tests: `tollway up` with its demo model, the library's tools and the example agent."""
 
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -9,20 +10,15 @@ import time
 from pathlib import Path
 
 import httpx2
-from tollway.agent import BaseAgent
-from tollway.server import APIPublisherConfig, OpenAIRequest, publish_agent_api
 
 from tests.integration.sdk.serve import Served
 
 SOURCE = Path(__file__).parents[3] / "sdk" / "src"
-CONFIG = """
-providers:
-  my_agents: {{protocol: openai, base_url: "{agent}/v1"}}
-tools: {{python: ["my_tools:registry", "my_tools:handlers"]}}
-models:
-  my-agent: {{targets: [{{provider: my_agents, model: shouter}}]}}
-  gpt-4: {{targets: [{{provider: demo, model: demo}}]}}
-  qwen-plus: {{targets: [{{provider: demo, model: demo}}]}}
+EXAMPLE = runpy.run_path(str(SOURCE.parent / "examples" / "agent_as_model.py"))
+MORE = """
+  gpt-4: {targets: [{provider: demo, model: demo}]}
+  qwen-plus: {targets: [{provider: demo, model: demo}]}
+tools: {python: ["my_tools:registry", "my_tools:handlers"]}
 """
 TOOLS = """
 from tollway.tools import McpToolExecute, ToolInfo, ToolRegistry, tool
@@ -44,14 +40,6 @@ handlers.register_tool(ToolInfo(name="speak", description="Speaks", supports_str
 """
 
 
-class Shouter(BaseAgent):
-    """Says it louder."""
-
-    async def run(self, request: OpenAIRequest):
-        for word in request.get_user_query().upper().split():
-            await self.stream.send("text", word + "! ")
-
-
 class LiveTollway:
     """One Tollway with its data in a folder; client surfaces are open, so that any key of an example is as good."""
 
@@ -59,11 +47,7 @@ class LiveTollway:
 
     def __init__(self, folder):
         self._folder = folder
-        self._agent = Served(
-            publish_agent_api(
-                Shouter(), "run", APIPublisherConfig(path="/v1", model_name="shouter", strict_openai=True)
-            )
-        )
+        self._agent = Served(EXAMPLE["app"])
         with socket.socket() as found:
             found.bind(("127.0.0.1", 0))
             self.url = f"http://127.0.0.1:{found.getsockname()[1]}"
@@ -83,7 +67,8 @@ class LiveTollway:
         return self
 
     def _start(self):
-        (self._folder / "tollway.yaml").write_text(CONFIG.format(agent=self._agent.url))
+        config = EXAMPLE["CONFIG"].replace("http://127.0.0.1:8100", self._agent.url) + MORE.lstrip("\n")
+        (self._folder / "tollway.yaml").write_text(config)
         (self._folder / "my_tools.py").write_text(TOOLS)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("TOLLWAY_")}
         with (self._folder / "tollway.log").open("wb") as output:

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tollway.agent import BaseAgent
+from tollway.models import OpenAILike
 from tollway.server import APIPublisherConfig, OpenAIRequest, publish_agent_api
 
 
@@ -85,3 +86,22 @@ async def test_beyond_the_bound_the_least_recently_used_sessions_go():
         assert app.state.memory_pool.size == 50
         await converse(http, 59, 1)
         await converse(http, 0, 0)
+
+
+async def test_more_calls_than_a_pool_usually_holds_run_at_once():
+    together = asyncio.Barrier(150)
+
+    async def answer(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        # nobody is answered before all have asked
+        await together.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n")
+        writer.write(b'{"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]}')
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    llm = OpenAILike(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", "m", max_retries=0)
+    async with asyncio.timeout(60), server:
+        answers = await asyncio.gather(*(llm.acall("hi", stream=False) for _ in range(150)))
+    assert {found.response for found in answers} == {"hi"}
+    await llm.aclose()

@@ -21,6 +21,7 @@ from tollway.client.shapes import (
     SessionStats,
     Summary,
     TopUser,
+    UsageReportFormat,
 )
 
 T = TypeVar("T")
@@ -183,7 +184,7 @@ def create_token_report(  # noqa: PLR0913 - the fields of the contract
 def create_usage_report(
     days: int = 7,
     *,
-    formats: Sequence[ReportFormat] | None = None,
+    formats: Sequence[UsageReportFormat] | None = None,
     webhook_url: str | None = None,
     idempotency_key: str | None = None,
 ) -> Ask[ReportJob]:
@@ -217,7 +218,7 @@ def report_events(job_id: str, last_event_id: str | None = None) -> Ask[ReportJo
     return Ask("GET", f"{_job(job_id)}/events", _shape(ReportJob), headers=headers)
 
 
-def artifact(job: ReportJob, format: ReportFormat = "html") -> Ask[bytes]:  # noqa: A002 - the contract's own word
+def artifact(job: ReportJob, format: UsageReportFormat = "html") -> Ask[bytes]:  # noqa: A002 - the contract's own word
     """The content of one of the job's files."""
     return Ask("GET", job.artifact(format).url, bytes)
 

@@ -12,7 +12,7 @@ from tollway.client import ask
 from tollway.client.ask import Ask
 from tollway.client.connect import connection, job_event, own_path, readable
 from tollway.client.methods import BlockingMethods, ReportMethods, UsageMethods
-from tollway.client.shapes import Event, JobEvent, ReportFormat, ReportJob
+from tollway.client.shapes import Event, JobEvent, ReportJob, UsageReportFormat
 from tollway.errors import ServerUnreachableError, server_error
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class ReportJobs(ReportMethods, BlockingMethods):
             time.sleep(every)
         return job
 
-    def save(self, job: ReportJob, path: str | Path, format: ReportFormat = "html") -> Path:  # noqa: A002 - the contract's own word
+    def save(self, job: ReportJob, path: str | Path, format: UsageReportFormat = "html") -> Path:  # noqa: A002 - the contract's own word
         """Writes one of the job's files and returns its path."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)

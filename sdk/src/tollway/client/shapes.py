@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 ReportFormat = Literal["html", "pdf", "json"]
+UsageReportFormat = Literal["html", "pdf", "json", "csv"]
 ExportFormat = Literal["json", "csv", "html"]
 BreakdownBy = Literal["model", "function", "user", "key", "anchor", "provider"]
 

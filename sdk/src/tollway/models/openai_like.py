@@ -19,6 +19,8 @@ from tollway.tools.define import Tool
 RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 LONGEST_RETRY_AFTER_SECONDS = 30.0
 LARGEST_EVENT = 64 << 20
+# how many calls run at once is for the program and the server to bound; a pool that is full would only hide it
+CONNECTIONS = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
 
 
 class OpenAILike:
@@ -87,7 +89,9 @@ class OpenAILike:
         client = self._clients.get(loop)
         if client is None:
             headers = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-            client = httpx2.AsyncClient(headers=headers, timeout=self._timeout, transport=self._transport)
+            client = httpx2.AsyncClient(
+                headers=headers, timeout=self._timeout, limits=CONNECTIONS, transport=self._transport
+            )
             self._clients[loop] = client
         return client
 

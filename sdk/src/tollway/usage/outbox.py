@@ -27,7 +27,7 @@ LINGER_SECONDS = 0.1
 ADOPT_EVERY_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 30.0
 # a slow server is worth a moment at the end of a program, one that is away is not
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 10.0
 JOIN_SECONDS = 2.0
 BATCH = 500
 MOST_BYTES = 1 << 30

@@ -117,16 +117,17 @@ def _prices(verbs: _Verbs) -> None:
 
 
 def _report(verbs: _Verbs) -> None:
-    report = verbs.add_parser("report", help="a report about a crypto token, made here without a server")
+    report = verbs.add_parser("report", help="a report about a crypto token, by the server or here")
     report.add_argument("token", help="its id, e.g. usd-coin")
     report.add_argument("address", help="its contract address")
     report.add_argument("--chain", default="ethereum")
     report.add_argument("--days", type=int, default=90)
     report.add_argument("--sample", action="store_true", help="the packaged synthetic data, no network")
     report.add_argument("--out", default=".", help="folder to write to")
-    report.add_argument("--format", default="html", help="comma-separated: html,json,pdf")
+    report.add_argument("--format", default="html", help="comma-separated: html,json,pdf,csv,png")
+    report.add_argument("--here", action="store_true", help="make it here, without asking the server at TOLLWAY_URL")
     report.add_argument("--no-insight", action="store_true", help="no text written by a model")
     report.add_argument("--language", default="en", choices=("en", "zh"))
     report.add_argument("--strict", action="store_true", help="exit 5 when a source was missing")
-    report.add_argument("--config", help="configuration file (default ./tollway.yaml if present)")
+    report.add_argument("--config", help="configuration file to make it here with (default ./tollway.yaml if present)")
     report.add_argument("-v", "--verbose", action="store_true")

@@ -9,6 +9,7 @@ import asyncio
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,7 +18,7 @@ from services.reports.foreman import Foreman
 from services.reports.identity import Badge
 from services.reports.job import STAGES, Job
 from services.reports.reach import BodyCache, DataTransport, GatewayModel, RemoteCaller
-from services.reports.recipes import ANY_MODEL, Outcome, TokenRecipe
+from services.reports.recipes import ANY_MODEL, NOTHING_KNOWN, Outcome, TokenRecipe
 from services.reports.request import TOKEN_FORMATS, read
 from services.reports.sources.base import Finding
 from services.reports.sources.gather import Sources
@@ -30,43 +31,42 @@ from shared.settings import Settings, read_settings
 OK, USAGE, MISMATCH, NO_DATA, PARTIAL = 0, 2, 3, 4, 5
 
 
-def run_cli(options: argparse.Namespace) -> int:
-    """Build one report as the options say; never raises for what a user can cause."""
+def request_of(options: argparse.Namespace) -> dict[str, Any] | None:
+    """The request that the options make; None, and a line that says why, when they make none."""
+    unknown = [form for form in options.format.split(",") if form not in TOKEN_FORMATS]
+    if unknown:
+        _say(f"tollway report: --format: {unknown[0]!r} is none of {', '.join(TOKEN_FORMATS)}")
+        return None
+    body = {
+        "type": "token",
+        "token": options.token,
+        "address": options.address,
+        "chain": options.chain,
+        "days": options.days,
+        "formats": options.format.split(","),
+        "insight": not options.no_insight,
+        "sample": options.sample,
+        "language": options.language,
+    }
     try:
-        request = _request(options)
-        settings = read_settings(config=getattr(options, "config", None))
+        return read(body)
+    except FieldInvalid as error:
+        _say(f"tollway report: {error}")
+        return None
+
+
+def run_cli(request: dict[str, Any], options: argparse.Namespace) -> int:
+    """Build one report here; never raises for what a user can cause."""
+    try:
+        settings = read_settings(config=options.config)
         config = LiveConfig.open(settings)
-    except (FieldInvalid, ConfigFault, ValueError) as error:
+    except (ConfigFault, ValueError) as error:
         _say(f"tollway report: {error}")
         return USAGE
     return asyncio.run(_report(request, settings, config, options))
 
 
-def _request(options: argparse.Namespace) -> dict[str, object]:
-    given = getattr(options, "format", None) or "html"
-    formats = given.split(",") if isinstance(given, str) else list(given)
-    unknown = [form for form in formats if form not in TOKEN_FORMATS]
-    if unknown:
-        raise FieldInvalid(f"--format: {unknown[0]!r} is none of {', '.join(TOKEN_FORMATS)}", param="format")
-    model = getattr(options, "model", None)
-    insight: object = not getattr(options, "no_insight", False)
-    body = {
-        "type": "token",
-        "token": options.token,
-        "address": options.address,
-        "chain": getattr(options, "chain", None) or "ethereum",
-        "days": getattr(options, "days", None) or 90,
-        "formats": formats,
-        "insight": {"model": model} if model and insight else insight,
-        "sample": bool(getattr(options, "sample", False)),
-        "language": getattr(options, "language", None) or "en",
-    }
-    return read(body)
-
-
-async def _report(
-    request: dict[str, object], settings: Settings, config: LiveConfig, options: argparse.Namespace
-) -> int:
+async def _report(request: dict[str, Any], settings: Settings, config: LiveConfig, options: argparse.Namespace) -> int:
     http, cache = HttpClient(), make_cache("memory://")
     section = config.current.reports
     recipe = TokenRecipe(
@@ -75,14 +75,14 @@ async def _report(
         GatewayModel(RemoteCaller(http.session, settings.url), Badge(settings)),
         lambda: section.insight_model or ANY_MODEL,
     )
-    verbose = bool(getattr(options, "verbose", False))
+    verbose: bool = options.verbose
     job = Job("cli", "cli", "token", request, "")
-    out = Path(getattr(options, "out", None) or ".")
+    out = Path(options.out)
     try:
         with tempfile.TemporaryDirectory() as folder:
             made = await _stages(recipe, job, Path(folder), verbose=verbose)
             outcome = recipe.outcome(job, made)
-            code = _verdict(made, outcome, strict=bool(getattr(options, "strict", False)))
+            code = _verdict(outcome, strict=options.strict)
             if code != NO_DATA:
                 await asyncio.to_thread(_deliver, job, Path(folder), out)
     except TokenMismatchError as error:
@@ -98,8 +98,6 @@ async def _report(
         await http.close()
     for warning in outcome.warnings:
         _say(f"warning: {warning}")
-    if code == NO_DATA:
-        _say("tollway report: no source gave any data")
     return code
 
 
@@ -118,9 +116,8 @@ async def _stages(recipe: TokenRecipe, job: Job, folder: Path, *, verbose: bool)
     return made
 
 
-def _verdict(made: dict[str, bytes], outcome: Outcome, *, strict: bool) -> int:
-    findings = msgspec.msgpack.decode(made["fetch"], type=list[Finding])
-    if not any(finding.status == "ok" for finding in findings):
+def _verdict(outcome: Outcome, *, strict: bool) -> int:
+    if NOTHING_KNOWN in outcome.warnings:
         return NO_DATA
     return PARTIAL if outcome.partial and strict else OK
 

@@ -25,6 +25,7 @@ Stage = Callable[[Job, dict[str, bytes], Path], Awaitable[bytes]]
 ADMIN = "admin"
 # What a report asks for when no model is named: the healthiest one.
 ANY_MODEL = "auto"
+NOTHING_KNOWN = "no source gave any data"
 
 
 class Outcome(msgspec.Struct):
@@ -138,6 +139,8 @@ class TokenRecipe:
         ]
         # A source that only lacked a part still leaves the report without that part.
         partial = bool(warnings)
+        if not any(finding.status == "ok" for finding in findings):
+            warnings.insert(0, NOTHING_KNOWN)
         if insight.warning:
             warnings.append(insight.warning)
         return Outcome(partial, warnings, insight.usage or None)

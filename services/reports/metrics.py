@@ -82,14 +82,6 @@ def downside_deviation(returns: Array, minimum: float = 0.0) -> float | None:
     return float(np.sqrt(np.mean(np.minimum(returns - minimum, 0.0) ** 2)) * sqrt(DAYS_PER_YEAR))
 
 
-def range_volatility(highs: Array, lows: Array) -> float | None:
-    """Parkinson's estimator, annualised, for daily highs and lows."""
-    if len(highs) < MIN_VOLATILITY_DAYS:
-        return None
-    squares = np.log(highs / lows) ** 2
-    return float(np.sqrt(np.sum(squares) / (4 * len(highs) * log(2))) * sqrt(DAYS_PER_YEAR))
-
-
 def drawdowns(prices: Array) -> Array:
     return prices / np.maximum.accumulate(prices) - 1.0
 

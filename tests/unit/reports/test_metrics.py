@@ -68,12 +68,6 @@ def test_downside_deviation_counts_good_days_as_zero():
     assert m.downside_deviation(a(alternating)) == near(math.sqrt(0.0001 / 2) * YEAR)
 
 
-def test_parkinson_range_volatility():
-    highs, lows = [110.0] * 40, [100.0] * 40
-    expected = math.sqrt(math.log(1.1) ** 2 / (4 * math.log(2))) * YEAR
-    assert m.range_volatility(a(highs), a(lows)) == near(expected)
-
-
 def test_drawdown_worked_by_hand():
     prices = a([100, 120, 90, 108, 130, 117])
     assert list(m.drawdowns(prices)) == near([0, 0, -0.25, -0.1, 0, -0.1])

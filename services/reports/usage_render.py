@@ -75,7 +75,8 @@ def html(usage: dict[str, Any], *, for_print: bool = False) -> str:
     charts = [_daily(usage, u, currency, language, for_print=for_print)] if spent else []
     for group, rows in usage["groups"].items():
         named = [row for row in rows if row["calls"]]
-        if named:
+        # A group of nothing but the nameless only says the total again.
+        if any(row["name"] for row in named):
             charts.append(_group(group, named, u, currency, language, for_print=for_print))
     totals = [
         {"label": u["total_calls"], "text": f"{usage['total_calls']:,}"},
@@ -109,10 +110,13 @@ def _remarks(usage: dict[str, Any], u: dict[str, Any]) -> list[str]:
 
 
 def money(value: Decimal | None, currency: str) -> str:
-    if value is None:
-        return "–"
-    digits = 2 if abs(value) >= 100 or not value else 4 if abs(value) >= 0.01 else 9
-    return f"{value:,.{digits}f} {currency}"
+    return "–" if value is None else f"{value:,.{digits_for([value])}f} {currency}"
+
+
+def digits_for(costs: list[Decimal]) -> int:
+    """As many places as the smallest cost needs, so that a column stands under its points."""
+    smallest = min((abs(cost) for cost in costs if cost), default=1)
+    return 2 if smallest >= 1 else 4 if smallest >= Decimal("0.01") else 9
 
 
 def _daily(
@@ -137,13 +141,14 @@ def _group(
         subtitle = u["calls"]
     shown = [[name, float(row[measure] or 0.0)] for name, row in named[:SHOWN_ROWS]]
     spec = {"kind": "ranks", "unit": unit, "rows": shown}
-    head = [u["name"], u["calls"], u["tokens"], u["cost"], u["success_rate"]]
+    head = [u["name"], u["calls"], u["tokens"], u["cost_in"].format(currency=currency), u["success_rate"]]
+    digits = digits_for([row["cost"] for _, row in named])
     table = [
         [
             name,
             f"{row['calls']:,}",
             f"{row['tokens']:,}",
-            money(row["cost"], currency),
+            f"{row['cost']:,.{digits}f}",
             "–" if row.get("success_rate") is None else f"{row['success_rate']:.1f}%",
         ]
         for name, row in named

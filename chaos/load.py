@@ -5,6 +5,7 @@ import json
 import random
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from tests.system.stack import ADMIN
@@ -15,8 +16,9 @@ MODELS = ("o-ok", "a-ok", "o-slow-20", "a-slow-20", "o-cut", "o-echo")
 class Load:
     """A bounded number of threads, each with one request at a time; some leave in the middle of a stream."""
 
-    def __init__(self, url: str, threads: int, seed: int) -> None:
+    def __init__(self, url: str, threads: int, seed: int, models: Sequence[str] = MODELS) -> None:
         self.outcomes: Counter[str] = Counter()
+        self._models = models
         self.token = ADMIN
         self._url = urlsplit(url)
         self._stop = threading.Event()
@@ -47,7 +49,7 @@ class Load:
         try:
             stream, leaves = dice.random() < 0.6, dice.random() < 0.1
             body = {
-                "model": dice.choice(MODELS),
+                "model": dice.choice(self._models),
                 "stream": stream,
                 "messages": [{"role": "user", "content": "x" * dice.randrange(5, 400)}],
             }

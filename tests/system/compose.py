@@ -91,6 +91,13 @@ class Compose:
             docker("run", "-d", "--no-healthcheck", "--name", f"{self.project}-{name}", "--network", f"{self.project}_outside", "--network-alias", name,
                    "-v", f"{ROOT / 'tests'}:/fakes/tests:ro", "--entrypoint", "python", "-e", "PYTHONPATH=/fakes:/app",
                    "-e", "HOST=0.0.0.0", image, f"/fakes/tests/fakes/{program}", port)  # fmt: skip
+        wait_for(self._provider_answers, 120, "the provider answers")
+
+    def _provider_answers(self) -> bool:
+        try:
+            return self.provider_books() == []
+        except AssertionError:  # its process is not listening yet
+            return False
 
     def stop_outsiders(self) -> None:
         for name in ("provider", "mcp"):

@@ -1,4 +1,7 @@
-"""How targets have done: successes and failures that fade, time to first token, cooldowns. Pure."""
+"""How targets have done: successes and failures that fade, time to first token, cooldowns. Pure.
+
+An outage that is over is forgiven, so that one good probe brings all traffic back; a second one soon after is not.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,6 +10,7 @@ import msgspec
 
 HALF_LIFE_SECONDS = 600.0
 _SMOOTHING = 0.2
+_FORGOTTEN = 0.5
 
 
 class Record(msgspec.Struct):
@@ -21,6 +25,9 @@ class Record(msgspec.Struct):
     probe_at: float = 0.0
     cleared_at: float = 0.0
     last_error: str | None = None
+    # The failures since the last good answer, and whether some were forgiven lately; both fade like the counts.
+    outage: float = 0.0
+    forgiven: float = 0.0
     # What other replicas counted, as of `foreign_at`.
     foreign_successes: float = 0.0
     foreign_failures: float = 0.0
@@ -33,8 +40,7 @@ class Record(msgspec.Struct):
         if ttft_ms is not None:
             self.ttft_ms = ttft_ms if self.ttft_ms is None else self.ttft_ms + _SMOOTHING * (ttft_ms - self.ttft_ms)
         if self.cooling_until and began_at >= self.failed_at:
-            self.cooling_until = self.probe_at = 0.0
-            self.cleared_at = now
+            self._well_again(now)
 
     def failed(
         self, now: float, error: str, *, cooldown_seconds: float, probe_seconds: float, retry_after: float | None = None
@@ -42,6 +48,7 @@ class Record(msgspec.Struct):
         """A call failed: the target is left alone, for as long as it asked for when it did."""
         self._fade(now)
         self.failures += 1
+        self.outage += 1
         self.failed_at, self.last_error = now, error
         self.cooling_until = max(self.cooling_until, now + (cooldown_seconds if retry_after is None else retry_after))
         # A probe before the end of the provider's own pause would only be refused again.
@@ -62,8 +69,12 @@ class Record(msgspec.Struct):
         bad = self.failures * own + self.foreign_failures * foreign
         return (good + 1) / (good + bad + 1)
 
-    def hear(self, others: Sequence["Told"], now: float) -> None:
-        """Take over what other replicas tell: their counts beside ours, and the latest word about the cooldown."""
+    def hear(self, others: Sequence["Told"], now: float) -> bool:
+        """Take over what other replicas tell: their counts beside ours, and the latest word about the cooldown.
+
+        Returns whether that changed what we have to tell ourselves.
+        """
+        own = self.failures
         self.foreign_at = now
         self.foreign_successes = sum(told.successes * _fading(now - told.updated_at) for told in others)
         self.foreign_failures = sum(told.failures * _fading(now - told.updated_at) for told in others)
@@ -74,8 +85,8 @@ class Record(msgspec.Struct):
                 self.failed_at, self.last_error = told.failed_at, told.last_error
                 self.cooling_until, self.probe_at = told.cooling_until, told.probe_at
             if told.cleared_at > max(self.failed_at, self.cleared_at):
-                self.cleared_at = told.cleared_at
-                self.cooling_until = self.probe_at = 0.0
+                self._well_again(told.cleared_at)
+        return self.failures != own
 
     def tell(self) -> "Told":
         """What other replicas should know."""
@@ -91,10 +102,20 @@ class Record(msgspec.Struct):
             self.last_error,
         )
 
+    def _well_again(self, cleared_at: float) -> None:
+        self.cooling_until = self.probe_at = 0.0
+        self.cleared_at = cleared_at
+        if self.outage and self.forgiven < _FORGOTTEN:
+            self.failures = max(0.0, self.failures - self.outage)
+            self.forgiven = 1.0
+        self.outage = 0.0
+
     def _fade(self, now: float) -> None:
         fading = _fading(now - self.updated_at)
         self.successes *= fading
         self.failures *= fading
+        self.outage *= fading
+        self.forgiven *= fading
         self.updated_at = now
 
 

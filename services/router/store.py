@@ -77,7 +77,8 @@ class SharedRecords:
                 for key, told_record in _decode(data).items():
                     heard.setdefault(key, []).append(told_record)
         for key, others in heard.items():
-            self._records.of(key).hear(others, now)
+            if self._records.of(key).hear(others, now):
+                self.changed(key)
 
 
 def _key(name: str) -> str:

@@ -63,20 +63,23 @@ def as_whole(body: bytes, dialect: Dialect) -> bytes:
     openai = dialect == "openai"
     watcher = OpenAIWatcher() if openai else AnthropicWatcher()
     total = OpenAIAccumulator() if openai else AnthropicAccumulator()
-    reader = SseReader()
+    reader, done = SseReader(), False
     for event in [*reader.feed(body), *reader.finish()]:
         watcher.feed(event)
         if watcher.failure is not None:
             raise Broke(watcher.failure)
-        if event.data == DONE:
+        if done := event.data == DONE:
             break
         try:
             total.feed(decode_object(event.data))
         except NotJsonError:
             continue
     answer = total.answer()
-    if not watcher.finished or any(choice["finish_reason"] is None for choice in answer.get("choices", ())):
+    unended = [choice for choice in answer.get("choices", ()) if choice["finish_reason"] is None]
+    if not watcher.finished or (unended and not done):
         raise Broke(unreachable("the provider closed the connection before its answer was complete"))
+    for choice in unended:
+        choice["finish_reason"] = "stop"  # it says that it is done, but not why
     return encode(answer)
 
 

@@ -46,6 +46,8 @@ class OpenAIToAnthropic(Progress):
         if self._closed or self.failure is not None:
             return []
         if event.data == DONE:
+            # Some providers say that they are done, but not why.
+            self.finished = self.finished or self.started_content
             return self.finish()
         frame = read_chunk(event.data)
         if frame is None:

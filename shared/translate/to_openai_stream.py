@@ -245,8 +245,9 @@ class AnthropicToOpenAI(Progress):
     def _message_delta(self, frame: Event) -> list[bytes]:
         self.usage = self.usage.merge(TokenUsage.from_anthropic(frame.usage))
         delta = frame.delta
-        if self.finished or delta is None or not delta.stop_reason:
-            return []
+        return [] if self.finished or delta is None or not delta.stop_reason else self._end(frame, delta)
+
+    def _end(self, frame: Event, delta: EventDelta) -> list[bytes]:
         self.finished = self.started_content = True
         out = [*self._open({}), *self._block_stop(frame)]
         finish = finish_reason(delta.stop_reason, has_calls=self._tools > 0)
@@ -258,8 +259,10 @@ class AnthropicToOpenAI(Progress):
         out.append(self._chunk({}, finish, **self.losses))
         return out
 
-    def _message_stop(self, _frame: Event) -> list[bytes]:
-        return self.finish()
+    def _message_stop(self, frame: Event) -> list[bytes]:
+        # It is the protocol's own end, even where the provider gave no reason for it.
+        unsaid = self._end(frame, EventDelta()) if self.started_content and not self.finished else []
+        return [*unsaid, *self.finish()]
 
     _HANDLERS: ClassVar[dict[Any, Callable[["AnthropicToOpenAI", Event], list[bytes]]]] = {
         "content_block_delta": _block_delta,

@@ -44,7 +44,7 @@ class OpenAIWatcher(Progress):
         if self._done or self.failure is not None:
             return None
         if event.data == DONE:
-            return b"".join(self.finish()) or None
+            return b"".join([*self._unsaid_ends(), *self.finish()]) or None
         frame = read_chunk(event.data)
         if frame is None:
             self.dropped += 1
@@ -80,6 +80,20 @@ class OpenAIWatcher(Progress):
             usage = TokenUsage(self._input_estimate, self.estimated_output_tokens)
             usage_chunk = _usage_chunk(self._last_chunk, msgspec.Raw(encode(usage.to_openai())))
         return [OPENAI_DONE] if usage_chunk is None else [encode_event(usage_chunk), OPENAI_DONE]
+
+    def _unsaid_ends(self) -> list[bytes]:
+        """The finish of a provider that leaves it out and yet says that it is done."""
+        if self.finished or not self.started_content:
+            return []
+        self.finished = True
+        ends = []
+        for number in sorted(set(range(self._choices)) - self._finished_choices):
+            choice = {"index": number, "delta": {}, "logprobs": None, "finish_reason": "stop"}
+            data = encode({**_common_of(self._last_chunk), "choices": [choice]})
+            frame = read_chunk(data)
+            mended = None if frame is None else self._mender.mend(data, frame)
+            ends.append(encode_event(mended or data))
+        return ends
 
     def _only_adds_text(self, choices: list[Choice]) -> bool:
         """Whether a chunk does what nearly all do; its text is counted then, and nothing about it needs mending."""
@@ -145,9 +159,13 @@ class OpenAIWatcher(Progress):
 
 def _usage_chunk(chunk: bytes, usage: msgspec.Raw) -> bytes:
     """A chunk of usage alone, of the same answer as another chunk."""
+    return encode({**_common_of(chunk), "choices": [], "usage": usage})
+
+
+def _common_of(chunk: bytes) -> dict[str, msgspec.Raw]:
+    """What all chunks of an answer have in common."""
     members = _members_of(chunk)
-    common = {key: members[key] for key in ("id", "object", "created", "model") if key in members}
-    return encode({**common, "choices": [], "usage": usage})
+    return {key: members[key] for key in ("id", "object", "created", "model") if key in members}
 
 
 def _members_of(chunk: bytes) -> dict[str, msgspec.Raw]:
@@ -214,7 +232,8 @@ class AnthropicWatcher(Progress):
             if frame.delta is not None and frame.delta.stop_reason:
                 self.finished = self.started_content = True
         elif kind == "message_stop":
-            self._done = self.finished
+            # It is the protocol's own end, even where the provider gave no reason for it.
+            self._done = self.finished = self.finished or self.started_content
 
 
 def _cleaned(event: SseEvent) -> bytes | None:

@@ -28,6 +28,7 @@ async def test_traffic_leaves_after_one_failure_and_returns_after_one_probe(benc
     assert asked <= 6, "one live request each probe_seconds, no hammering"
     told = await bench.part.router.explain()
     assert all(target["state"] == "ok" for target in told["models"]["m"]["targets"])
+    assert [(await bench.ask("m")).headers["x-tollway-model"] for _ in range(5)] == ["flap-0.6"] * 5
 
 
 async def test_a_probe_is_one_request_even_when_many_come_at_once(bench: Bench) -> None:

@@ -43,6 +43,21 @@ def test_one_good_answer_ends_the_cooldown_but_not_one_that_began_before() -> No
     assert not record.is_cooling(1016)
 
 
+def test_an_outage_that_is_over_is_forgiven_and_a_second_one_soon_after_is_not() -> None:
+    record = Record()
+    for second in (0, 15, 30):
+        record.failed(1000 + second, "x", **COOL)
+    record.succeeded(1046, began_at=1045, ttft_ms=None)
+    assert record.success_rate(1046) == 1.0
+    record.failed(1060, "x", **COOL)
+    record.succeeded(1076, began_at=1075, ttft_ms=None)
+    assert record.success_rate(1076) < 0.8
+    much_later = 1076 + 4 * HALF_LIFE_SECONDS
+    record.failed(much_later, "x", **COOL)
+    record.succeeded(much_later + 16, began_at=much_later + 15, ttft_ms=None)
+    assert record.success_rate(much_later + 16) > 0.9
+
+
 def test_a_provider_that_asked_for_a_pause_gets_it_and_no_probe_within() -> None:
     record = Record()
     record.failed(1000, "x", **COOL, retry_after=40)
@@ -93,6 +108,9 @@ async def test_a_failure_here_is_a_cooldown_there_and_so_is_its_end() -> None:
     await two.tell.exchange()
     assert not two.one.of("o/m").is_cooling(now + 21)
     assert two.one.of("o/m").cleared_at == now + 20
+    await two.tell.exchange()
+    await two.hear.exchange()
+    assert two.one.of("o/m").success_rate(now + 21) == heard.success_rate(now + 21) == 1.0
 
 
 async def test_counts_of_replicas_add_up_and_are_not_doubled() -> None:

@@ -131,7 +131,7 @@ def test_done_is_told_once_and_made_good_after_the_finish() -> None:
     assert relayed(TEXT + OPENAI_DONE).count(OPENAI_DONE) == 1
     assert relayed(TEXT.removesuffix(OPENAI_DONE)) == relayed(TEXT)
     assert OPENAI_DONE not in relayed(chunk({"content": "x"}))
-    assert OPENAI_DONE not in relayed(chunk({"content": "x"}) + OPENAI_DONE)
+    assert OPENAI_DONE not in relayed(chunk({"role": "assistant", "content": ""}) + OPENAI_DONE)
 
 
 def test_all_choices_have_to_finish() -> None:

@@ -64,7 +64,10 @@ class Clients:
 async def clients(bench: Bench) -> AsyncIterator[Clients]:
     names = [*TEXTS, *TOOLS, *(name for name, _ in ERRORS)]
     names += [f"{form}:{name}" for form, _ in FORMS for name in (*TEXTS, *TOOLS)]
-    bench.configure({f"{p}-{name}": f"{p}/{name}" for p in "oa" for name in names}, routing={"retries": 0})
+    bench.configure(
+        {f"{p}-{name}": f"{p}/{name}" for p in "oa" for name in names},
+        routing={"retries": 0, "timeouts": {"first_byte": 2}},
+    )
     async with served(Front(bench.part.router)) as url:
         made = Clients(url)
         async with made.openai, made.anthropic:

@@ -47,7 +47,7 @@ class ToolDialect(Protocol):
         """The messages that answer a turn's calls, in the calls' order."""
 
     def repeatable(self, message: dict[str, Any], answered: Collection[str]) -> dict[str, Any]:
-        """A turn as providers take it back: arguments of the answered calls are objects, whatever the model wrote."""
+        """A turn as providers take it back, whatever the model wrote: nothing empty, arguments that are objects."""
 
     def seen_by_client(self, turns: Sequence[dict[str, Any]], kept: Collection[str]) -> dict[str, Any]:
         """The one message the client saw of several turns: all that was said, and the calls it has to run itself."""
@@ -132,9 +132,11 @@ class AnthropicTools:
         return [anthropic.tool_results_message(blocks)]
 
     def repeatable(self, message: dict[str, Any], answered: Collection[str]) -> dict[str, Any]:
-        """Input is an object in this dialect, as it was read."""
+        """Input is an object in this dialect, as it was read; texts that say nothing are refused."""
         del answered
-        return message
+        blocks = anthropic.blocks_of(message)
+        told = [block for block in blocks if block.get("type") != "text" or str(block.get("text") or "").strip()]
+        return message if len(told) == len(blocks) else {**message, "content": told}
 
     def seen_by_client(self, turns: Sequence[dict[str, Any]], kept: Collection[str]) -> dict[str, Any]:
         """All blocks of all turns, without the calls of server tools."""

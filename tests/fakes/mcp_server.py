@@ -74,6 +74,18 @@ def pictures() -> list[ImageContent | AudioContent | TextContent]:
     ]
 
 
+@server.tool(name="say.it", structured_output=False)
+def with_a_dot() -> str:
+    """Its name is written like another's."""
+    return "dot"
+
+
+@server.tool(name="say_it", structured_output=False)
+def with_a_line() -> str:
+    """Its name is written like another's."""
+    return "line"
+
+
 @server.tool(structured_output=False)
 def fails() -> str:
     """Fails in its own words."""

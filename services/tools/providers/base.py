@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,10 +47,10 @@ class Provider(Protocol):
         """Return when the first attempt to reach every server is over, well or badly."""
 
 
-def tool_name(server: str, tool: str) -> str:
-    """`server__tool`, made of what every provider allows in a function's name and no longer than that."""
+def tool_name(server: str, tool: str, taken: Collection[str] = ()) -> str:
+    """`server__tool`, made of what every provider allows in a function's name, no longer than that, and not taken."""
     plain = _NOT_ALLOWED.sub("_", f"{server}__{tool}")
-    if len(plain) <= MAX_NAME:
+    if len(plain) <= MAX_NAME and plain not in taken:
         return plain
     digest = hashlib.sha256(f"{server}__{tool}".encode()).hexdigest()[:8]
     return f"{plain[: MAX_NAME - 9]}_{digest}"

@@ -235,8 +235,14 @@ class ServerOwner:
             cursor = page.next_cursor
             if not cursor:
                 break
-        specs = sorted((self._spec(tool) for tool in found[:MAX_TOOLS]), key=lambda spec: spec.name)
-        self._remote = {tool_name(self._name, tool.name): tool.name for tool in found}
+        remote: dict[str, str] = {}
+        specs = []
+        for tool in found[:MAX_TOOLS]:
+            name = tool_name(self._name, tool.name, remote)  # the server may tell apart what we write alike
+            remote[name] = tool.name
+            specs.append(self._spec(name, tool))
+        specs.sort(key=lambda spec: spec.name)
+        self._remote = remote
         self._quarantined = {spec.name for spec in specs if self._is_changed(spec)}
         self.specs = [spec for spec in specs if spec.name not in self._quarantined]
 
@@ -245,8 +251,7 @@ class ServerOwner:
         remote = self._remote[spec.name]
         return self._known.setdefault(remote, spec.fingerprint) != spec.fingerprint
 
-    def _spec(self, tool: Tool) -> ToolSpec:
-        name = tool_name(self._name, tool.name)
+    def _spec(self, name: str, tool: Tool) -> ToolSpec:
         schema = tool.input_schema if tool.input_schema.get("type") == "object" else {"type": "object"}
         hints = tool.annotations.model_dump(exclude_none=True) if tool.annotations else None
         chosen = self.settings.idempotent

@@ -67,6 +67,14 @@ async def test_a_stdio_server_is_reached_and_its_tools_are_named_after_it() -> N
         assert (await server.call("echo", {"text": "你好"})).text == "你好"
 
 
+async def test_tools_whose_names_are_written_alike_are_told_apart() -> None:
+    async with held(**stdio()) as server:
+        alike = [
+            spec.name.removeprefix("fake__") for spec in server.owner.specs if spec.name.startswith("fake__say_it")
+        ]
+        assert {(await server.call(name)).text for name in alike} == {"dot", "line"}
+
+
 async def test_progress_is_passed_on_as_it_comes() -> None:
     async with held(**stdio()) as server:
         assert (await server.call("progress", {"steps": 3})).text == "done"

@@ -114,6 +114,14 @@ async def test_parallel_calls_are_answered_in_the_order_of_the_calls(bench: Benc
 
 
 @STREAMS
+async def test_a_text_that_says_nothing_is_not_sent_back(bench: Bench, stream: bool) -> None:
+    model = ScriptedModel(Say(" ", [("python__look_up", {"q": "a"})], thinking="hm"), Say("done"))
+    _, body = await bench.ask(model, "anthropic", stream=stream)
+    assert [block["type"] for block in model.bodies[1]["messages"][1]["content"]] == ["thinking", "tool_use"]
+    assert text_of("anthropic", body) == " done"
+
+
+@STREAMS
 async def test_calls_of_one_id_are_answered_each_with_its_own_result(bench: Bench, stream: bool) -> None:
     seen = Seen()
     calls = [("python__look_up", {"q": "a"}), ("python__second", {"q": "b"})]

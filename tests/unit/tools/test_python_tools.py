@@ -218,3 +218,4 @@ def test_names_fit_what_providers_allow() -> None:
     long = tool_name("server", "x" * 100)
     assert len(long) == 64
     assert long != tool_name("server", "x" * 101)
+    assert tool_name("s", "a.b", {"s__a_b"}) not in ("s__a_b", tool_name("s", "a/b", {"s__a_b"}))

@@ -23,6 +23,7 @@ from collections.abc import Callable
 
 import asyncpg
 
+from bench.measure import cpu_seconds, family
 from chaos.servers import Server
 from shared import clock, ids
 from shared.bus import make_bus
@@ -101,6 +102,11 @@ class Ground:
         """How many calls of today a reader sees."""
         return int(get(f"http://127.0.0.1:{self.port}/api/ai_usage/stats/current")["today"]["calls"])
 
+    def pids(self) -> dict[str, int]:
+        """The first process of everything that works."""
+        servers = {kind: server.process.pid for kind, server in self.servers.items() if server.process}
+        return {"usage": self.usage.pid, **servers}
+
     def stop(self) -> None:
         self.usage.send_signal(signal.SIGTERM)
         self.usage.wait(60)
@@ -159,7 +165,10 @@ def main() -> None:
         try:
             wait_for(lambda: ground.booked() > 0, 60, "the first booking")
             time.sleep(options.warm)
+            pids = {**ground.pids(), "producer": producer.pid or 0}
+            spent = {name: cpu_seconds(family(pid)) for name, pid in pids.items()}
             seen = watch(ground.booked, options.seconds)
+            spent = {name: cpu_seconds(family(pid)) - spent[name] for name, pid in pids.items()}
             made = asyncio.run(timestamps(ground.servers["postgres"].url))
         finally:
             producer.kill()
@@ -167,6 +176,8 @@ def main() -> None:
     (start, before), (end, after) = seen[0], seen[-1]
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     print(f"booked {after - before} events in {end - start:.1f} s: {(after - before) / (end - start):,.0f} a second")
+    told = ", ".join(f"{name} {1e6 * seconds / max(1, after - before):.0f}" for name, seconds in spent.items())
+    print(f"CPU microseconds an event: {told}")
     if options.rate:
         found = ages(seen, made)
         told = ", ".join(f"p{share} {found[int(share / 100 * (len(found) - 1))]:.3f} s" for share in (50, 95, 99, 100))

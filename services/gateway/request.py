@@ -11,9 +11,9 @@ from services.gateway.callers import Caller
 from services.gateway.identity import Identity, Own, identify
 from shared.errors import BadRequest
 from shared.messages.gateway import Byo, Dialect, Operation
+from shared.wire.nesting import MAX_DEPTH, too_deep
 from shared.wire.splice import DoubledNameError, Members
 
-MAX_DEPTH = 200
 MAX_NAME = 256
 MAX_DIGITS = 4000  # about what can be converted in bounded time
 
@@ -29,8 +29,6 @@ _LONE_SURROGATE = re.compile(
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 _DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _LONG_NUMBER = b"0" * MAX_DIGITS
-_BRACKETS = bytes.maketrans(b"{}", b"[]")
-_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _LONG_RUN = re.compile(rb"[A-Za-z0-9+/=_-]{2048,}+")
 _TOKENS_OF_A_RUN = 1600  # about what an image costs, however many bytes it has
 
@@ -163,7 +161,7 @@ def read_members(body: bytes) -> Members:
         raise BadRequest(f"The body is not valid JSON: {_reason(body, error)}") from error
     except RecursionError as error:
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.") from error
-    if _too_deep(body):
+    if too_deep(body):
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
     if len(body) > MAX_DIGITS and _has_long_number(body):
         raise BadRequest(f"The body holds a number of more than {MAX_DIGITS} digits.")
@@ -181,17 +179,6 @@ def _has_long_number(body: bytes) -> bool:
     if _LONG_NUMBER not in body.translate(_DIGITS_TO_ZEROS):
         return False
     return _LONG_NUMBER in _STRING.sub(b'""', body).translate(_DIGITS_TO_ZEROS)
-
-
-def _too_deep(body: bytes) -> bool:
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
-        return False
-    rest = _STRING.sub(b"", body).translate(_BRACKETS, _NOT_BRACKETS)
-    for _ in range(MAX_DEPTH):  # each pass takes the innermost level away
-        if not rest:
-            return False
-        rest = rest.replace(b"[]", b"")
-    return bool(rest)
 
 
 def _check_content(members: Members, dialect: Dialect, operation: Operation) -> None:

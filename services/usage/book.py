@@ -19,7 +19,7 @@ from services.usage.zone import zone_of
 from shared import clock, telemetry
 from shared.config import LiveConfig
 from shared.database import Database
-from shared.errors import DatabaseUnavailable
+from shared.errors import DatabaseUnavailable, Unprocessable
 from shared.messages.envelope import decode
 from shared.messages.router import AttemptEnded
 
@@ -84,10 +84,15 @@ class Book:
         return booked
 
     async def book(self, ended: Sequence[AttemptEnded]) -> Booked:
-        """Book events that were checked before; raises DatabaseUnavailable."""
+        """Book events or refuse all of them; raises Unprocessable and DatabaseUnavailable."""
+        _, bad = self._events(ended, clock.now())
+        if bad:
+            raise Unprocessable(f"An event cannot be booked: {bad[0][1]}.")
         try:
             return await self._transaction(ended, [])
         except DBAPIError as error:
+            if _is_about_content(error):
+                raise Unprocessable("The ledger's sums cannot hold these events.") from error
             raise DatabaseUnavailable from error
 
     async def _halving(self, ended: Sequence[AttemptEnded], poison: Sequence[tuple[bytes, str]]) -> Booked:

@@ -1,6 +1,6 @@
 """The cards of the first screen: a figure, the same figure of the span before, and a small line of how it went."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from services.usage import chart
 from services.usage.ledger import Ledger
 from services.usage.question import Filter
 from services.usage.rollup import quantile
-from services.usage.store import rollups
+from services.usage.store import rollups, spans
 from services.usage.sums import NONE, Sums, total
 from services.usage.zone import DAY, HOUR, Span
 
@@ -29,30 +29,51 @@ _RATES = ("success_rate", "cache_share")
 _TAILS = {"latency_p95_ms": "duration", "ttft_p95_ms": "ttft"}
 _SPARK_DAYS = 14
 
+# By period and kind.
+Figures = Mapping[str, Mapping[str, Sums]]
+
+
+async def figures(
+    connection: AsyncConnection, ledger: Ledger, wanted: Filter, span: Span, before: Span, now: float
+) -> Figures:
+    """The sums of every span that the cards tell of, in one look."""
+    periods = {"shown": span, "before": before, **_periods(ledger, now)}
+    names = wanted.total_names if wanted.by else None
+    found = await spans.sums(connection, wanted.scope, [(wanted.dimension, each) for each in periods.values()], names)
+    if wanted.by:
+        # Tool calls and cache hits are counted in total only.
+        return {name: {"model": total(sums.values())} for name, sums in zip(periods, found, strict=True)}
+    return dict(zip(periods, found, strict=True))
+
 
 async def cards(
     connection: AsyncConnection,
     ledger: Ledger,
     wanted: Filter,
+    told: Figures,
     span: Span,
     before: Span,
     now: float,
     forecast: Mapping[str, Any],
 ) -> dict[str, Any]:
     """All cards by their id."""
-    current, previous = await _kinds(connection, wanted, span), await _kinds(connection, wanted, before)
+
+    def of(period: str, kind: str = "model") -> Sums:
+        return told[period].get(kind, NONE)
+
     days = await _days(connection, ledger, wanted, now)
-    deck = {
-        name: card(figure(current["model"]), figure(previous["model"]), [figure(sums) for sums in days], name in _RATES)
-        for name, figure in _FIGURES.items()
+    return {
+        "spend_today": card(of("today").cost, of("yesterday").cost),
+        "month_to_date": card(of("month").cost, of("last_month").cost),
+        **{
+            name: card(figure(of("shown")), figure(of("before")), [figure(sums) for sums in days], name in _RATES)
+            for name, figure in _FIGURES.items()
+        },
+        "tool_calls": card(of("shown", "tool").calls, of("before", "tool").calls),
+        "cache_hits": card(of("shown", "cache").calls, of("before", "cache").calls),
+        **(await _tails(connection, wanted, span, before) if wanted.by in (None, "model") else {}),
+        "forecast": _forecast(forecast, wanted),
     }
-    for name, kind in (("tool_calls", "tool"), ("cache_hits", "cache")):
-        deck[name] = card(current[kind].calls, previous[kind].calls)
-    for name, measure in _TAILS.items():
-        if wanted.by in (None, "model"):
-            tail = await _tail(connection, wanted, measure, span)
-            deck[name] = card(tail, await _tail(connection, wanted, measure, before))
-    return {**await _spans(connection, ledger, wanted, now), **deck, "forecast": _forecast(forecast, wanted)}
 
 
 def card(value: Any, previous: Any, spark: Sequence[Any] = (), points: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 -- told by position in the table above
@@ -65,32 +86,19 @@ def card(value: Any, previous: Any, spark: Sequence[Any] = (), points: bool = Fa
     }
 
 
-async def _spans(connection: AsyncConnection, ledger: Ledger, wanted: Filter, now: float) -> dict[str, Any]:
+def _periods(ledger: Ledger, now: float) -> dict[str, Span]:
     """Today beside yesterday until this time, this month beside the last one until this day."""
     zone = ledger.zone
     today = zone.today(now)
     hour = zone.bucket(now) + HOUR
-    day = Span(zone.start_of(today), hour)
-    yesterday = Span(zone.start_of(today - timedelta(days=1)), hour - DAY)
     month = Span(zone.start_of(today.replace(day=1)), hour)
-    last_month = (today.replace(day=1) - timedelta(days=1)).replace(day=1)
-    start = zone.start_of(last_month)
-    same = Span(start, min(start + month.end - month.start, month.start))
-    deck = {}
-    for name, now_span, then_span in (("spend_today", day, yesterday), ("month_to_date", month, same)):
-        current = (await _kinds(connection, wanted, now_span))["model"]
-        previous = (await _kinds(connection, wanted, then_span))["model"]
-        deck[name] = card(current.cost, previous.cost)
-    return deck
-
-
-async def _kinds(connection: AsyncConnection, wanted: Filter, span: Span) -> dict[str, Sums]:
-    """The sums of model calls, tool calls and cache hits."""
-    if wanted.by:
-        found = await rollups.by_name(connection, wanted.scope, wanted.by, span, wanted.total_names)
-        return {"model": total(found.values()), "tool": NONE, "cache": NONE}
-    found = await rollups.by_name(connection, wanted.scope, "total", span)
-    return {kind: found.get(kind, NONE) for kind in ("model", "tool", "cache")}
+    last_month = zone.start_of((today.replace(day=1) - timedelta(days=1)).replace(day=1))
+    return {
+        "today": Span(zone.start_of(today), hour),
+        "yesterday": Span(zone.start_of(today - timedelta(days=1)), hour - DAY),
+        "month": month,
+        "last_month": Span(last_month, min(last_month + month.end - month.start, month.start)),
+    }
 
 
 async def _days(connection: AsyncConnection, ledger: Ledger, wanted: Filter, now: float) -> list[Sums]:
@@ -105,14 +113,20 @@ async def _days(connection: AsyncConnection, ledger: Ledger, wanted: Filter, now
     return chart.across(rows.values()) if rows else [NONE] * len(axis.labels)
 
 
-async def _tail(connection: AsyncConnection, wanted: Filter, measure: str, span: Span) -> float | None:
-    names = list(wanted.names) or [""]
-    found = await rollups.histogram(connection, wanted.scope, measure, span, names)
+async def _tails(connection: AsyncConnection, wanted: Filter, span: Span, before: Span) -> dict[str, Any]:
+    """The cards of the slowest twentieth."""
+    asked = [(measure, each) for measure in _TAILS.values() for each in (span, before)]
+    found = await spans.tails(connection, wanted.scope, asked, list(wanted.names) or [""])
+    p95 = [quantile(_merged(counts.values()), 0.95) for counts in found]
+    return {name: card(now, then) for name, now, then in zip(_TAILS, p95[::2], p95[1::2], strict=True)}
+
+
+def _merged(parts: Iterable[spans.Counts]) -> spans.Counts:
     steps: dict[int, int] = {}
-    for counts in found.values():
+    for counts in parts:
         for step, count in counts:
             steps[step] = steps.get(step, 0) + count
-    return quantile(steps.items(), 0.95)
+    return list(steps.items())
 
 
 def _forecast(forecast: Mapping[str, Any], wanted: Filter) -> dict[str, Any]:

@@ -7,14 +7,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.usage.book import Book
 from shared import prices_genai
-from shared.bus import Bus, Delivery
+from shared.bus import Bus, Delivery, Subscription
 from shared.errors import Unavailable
 from shared.messages.router import EVENTS, USAGE_QUEUE
 
 log = structlog.get_logger(__name__)
 
 MOST = 50
-PREFETCH = 100
+# While the database writes one batch, the next one is read, priced and added up.
+TAKERS = 2
+PREFETCH = TAKERS * MOST
 WAIT_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -33,9 +35,13 @@ class Intake:
         await self._ready.wait()
         # In a thread: a second of reading tables must not stop answers that share this process.
         await asyncio.to_thread(prices_genai.load)
-        async with self._bus.subscribe(USAGE_QUEUE, prefetch=PREFETCH) as subscription:
-            while True:
-                await self._take(await subscription.batch(MOST, WAIT_SECONDS))
+        async with self._bus.subscribe(USAGE_QUEUE, prefetch=PREFETCH) as subscription, asyncio.TaskGroup() as takers:
+            for number in range(TAKERS):
+                takers.create_task(self._take_on(subscription), name=f"usage.take.{number}")
+
+    async def _take_on(self, subscription: Subscription) -> None:
+        while True:
+            await self._take(await subscription.batch(MOST, WAIT_SECONDS))
 
     async def _take(self, deliveries: list[Delivery]) -> None:
         """Book one batch; while the database is away it is held, not lost and not counted as failed."""

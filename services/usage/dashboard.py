@@ -1,6 +1,6 @@
 """Everything the first screen shows, in one answer: read from rollups alone, and kept until something new is booked."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -8,13 +8,13 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.usage import cards as card_deck
-from services.usage import chart, outlook, summarise
+from services.usage import chart, outlook
 from services.usage import trust as trusting
 from services.usage.ledger import Ledger
 from services.usage.question import DIMENSIONS, Filter
 from services.usage.rollup import quantile
-from services.usage.store import rollups
-from services.usage.sums import NONE, Sums, total
+from services.usage.store import rollups, spans
+from services.usage.sums import NONE, Sums
 from services.usage.zone import DAY, HOUR, Span
 from shared import clock
 from shared.money import decimal_of
@@ -62,7 +62,8 @@ async def dashboard(connection: AsyncConnection, view: View) -> dict[str, Any]:
     ledger, zone = view.ledger, view.ledger.zone
     trust = await trusting.trust(connection, ledger, view.wanted.scope)
     forecast = await outlook.forecast(connection, ledger, view.wanted.scope)
-    breakdowns = await _breakdowns(connection, view)
+    figures = await card_deck.figures(connection, ledger, view.wanted, view.span, view.before, view.now)
+    breakdowns = await _breakdowns(connection, view, figures["shown"].get("model", NONE))
     budgets = await outlook.budgets(connection, ledger) if view.sees_all else []
     bucket = "hour" if view.days == 1 else "day"
     return {
@@ -78,7 +79,7 @@ async def dashboard(connection: AsyncConnection, view: View) -> dict[str, Any]:
         },
         "trust": trust,
         "cards": await card_deck.cards(
-            connection, view.ledger, view.wanted, view.span, view.before, view.now, forecast
+            connection, ledger, view.wanted, figures, view.span, view.before, view.now, forecast
         ),
         "spend": {**await _spend(connection, view, bucket), "forecast": _ahead(view, forecast), "budget": _line(view)},
         "heatmap": await _heatmap(connection, view),
@@ -100,7 +101,8 @@ async def _spend(connection: AsyncConnection, view: View, bucket: Any) -> dict[s
     if bucket == "hour":
         cells = await rollups.by_hour(connection, view.wanted.scope, dimension, view.span, names)
     else:
-        cells = await rollups.by_day(connection, view.wanted.scope, dimension, view.span, view.ledger.zone, names)
+        zone, scope = view.ledger.zone, view.wanted.scope
+        cells = await rollups.by_day(connection, scope, dimension, view.span, zone, names, rollups.COSTS)
     rows = chart.rows_on(axis, cells)
     columns = chart.across(rows.values()) if rows else [NONE] * len(axis.labels)
     return {
@@ -147,50 +149,29 @@ async def _latency(connection: AsyncConnection, view: View, bucket: Any) -> dict
         return None
     axis = chart.axis(view.ledger.zone, view.first, view.last, bucket)
     lines: dict[str, Any] = {"labels": axis.labels}
+    unit, names = HOUR if bucket == "hour" else DAY, list(view.wanted.names) or [""]
+    scope, zone = view.wanted.scope, view.ledger.zone
+    found = await rollups.histograms_by(connection, scope, ("duration", "ttft"), view.span, zone, unit, names)
     for measure, prefix in (("duration", ""), ("ttft", "ttft_")):
-        found = await rollups.histogram_by(
-            connection,
-            view.wanted.scope,
-            measure,
-            view.span,
-            view.ledger.zone,
-            HOUR if bucket == "hour" else DAY,
-            list(view.wanted.names) or [""],
-        )
-        by_place = {axis.place(slot): counts for slot, counts in found.items()}
+        by_place = {axis.place(slot): counts for slot, counts in found[measure].items()}
         for name, share in (("p50", 0.5), ("p95", 0.95)):
             lines[prefix + name] = [quantile(by_place.get(place, ()), share) for place in range(len(axis.labels))]
     return lines
 
 
-async def _breakdowns(connection: AsyncConnection, view: View) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    scope, wanted = view.wanted.scope, view.wanted
-    whole = total((await rollups.by_name(connection, scope, wanted.dimension, view.span, wanted.total_names)).values())
-    for dimension in (*DIMENSIONS, "key"):
-        if not view.wanted.answers(dimension):
-            found[dimension] = []
-            continue
-        names = view.wanted.names_of(dimension)
-        now = await rollups.dearest(connection, scope, dimension, view.span, _MOST_COMPARED, names)
-        once = await rollups.dearest(connection, scope, dimension, view.before, _MOST_COMPARED, names)
-        # Of names that were dear in one span only, the figure of the other one is asked for by name.
-        now |= await _named(connection, scope, dimension, view.span, once.keys() - now.keys())
-        once |= await _named(connection, scope, dimension, view.before, now.keys() - once.keys())
-        found[dimension] = [_row(name, sums, once, whole) for name, sums in summarise.dearest(now)]
-        found[dimension] += [_row(name, NONE, once, whole) for name in once if name not in now]
-    return found
+async def _breakdowns(connection: AsyncConnection, view: View, whole: Sums) -> dict[str, list[dict[str, Any]]]:
+    """Every dimension's dearest names in the span shown and in the one before."""
+    every = (*DIMENSIONS, "key")
+    wanted = [dimension for dimension in every if view.wanted.answers(dimension)]
+    names = list(view.wanted.names) if view.wanted.by else None
+    found = await spans.compared(connection, view.wanted.scope, wanted, view.span, view.before, _MOST_COMPARED, names)
+    return {
+        dimension: [_row(name, now, before, whole) for name, now, before in found.get(dimension, ())]
+        for dimension in every
+    }
 
 
-async def _named(
-    connection: AsyncConnection, scope: str, dimension: str, span: Span, names: Set[str]
-) -> dict[str, Sums]:
-    if not names:
-        return {}
-    return await rollups.dearest(connection, scope, dimension, span, len(names), sorted(names))
-
-
-def _row(name: str, sums: Sums, before: Mapping[str, Sums], whole: Sums) -> dict[str, Any]:
+def _row(name: str, sums: Sums, before: Sums, whole: Sums) -> dict[str, Any]:
     by_cost = bool(whole.cost_nano)
     part, of = (sums.cost_nano, whole.cost_nano) if by_cost else (sums.calls, whole.calls)
     return {
@@ -199,7 +180,7 @@ def _row(name: str, sums: Sums, before: Mapping[str, Sums], whole: Sums) -> dict
         "tokens": sums.tokens,
         "cost": sums.cost,
         "success_rate": sums.success_rate,
-        "previous_cost": before[name].cost if name in before else None,
+        "previous_cost": before.cost if before.calls else None,
         "share": round(100 * part / of, 2) if of else 0,
     }
 

@@ -15,6 +15,8 @@ KINDS = ("model", "tool", "cache")
 STATUSES = ("ok", "error", "aborted", "interrupted")
 SOURCES = ("provider", "estimated", "none")
 MOST_TOKENS = 1_000_000_000_000
+# Ten million of a currency for one call: sums of hundreds of such fit a 64-bit integer.
+MOST_NANO = 10**16
 MOST_TEXT = 512
 MOST_ERROR = 2000
 _MICRO = 1_000_000
@@ -113,6 +115,8 @@ def event_of(ended: AttemptEnded, book: PriceBook, currency: str, now: float) ->
     else:
         priced(event, book, currency)
     to_base(event, book, currency)
+    if max(event.cost_nano or 0, event.base_nano or 0) > MOST_NANO:
+        raise Poison("the cost is out of range")
     return event
 
 

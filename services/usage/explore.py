@@ -169,7 +169,7 @@ async def _latency_series(
     measure = _LATENCY[asked.measure]
     unit = HOUR if asked.bucket == "hour" else DAY
     names = list(wanted.names) or [""]
-    found = await rollups.histogram_by(connection, wanted.scope, measure, span, zone, unit, names)
+    found = (await rollups.histograms_by(connection, wanted.scope, [measure], span, zone, unit, names))[measure]
     merged: dict[int, list[tuple[int, int]]] = {}
     for slot, counts in found.items():
         place = axis.place(slot)

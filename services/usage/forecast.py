@@ -7,6 +7,7 @@ not a sum of daily deviations; with fewer than a week of days it is wide and say
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from services.usage.zone import dates, last_of_month, months_before
@@ -45,19 +46,19 @@ Costs = Mapping[date, int]
 
 def fit(costs: Costs, first: date, last: date) -> Model:
     """The level and weekday factors of the days from first to last."""
-    span = dates(first, last)
-    values = [float(costs.get(day, 0)) for day in span]
+    values = [float(costs.get(day, 0)) for day in dates(first, last)]
     mean = sum(values) / len(values) if values else 0.0
+    start = first.weekday()
     factors = []
     for weekday in range(7):
-        own = [value for day, value in zip(span, values, strict=True) if day.weekday() == weekday]
+        own = values[(weekday - start) % 7 :: 7]
         ratio = sum(own) / len(own) / mean if own and mean else 1.0
         factors.append((ratio * len(own) + _SHRINK_WEEKS) / (len(own) + _SHRINK_WEEKS))
     decay = 0.5 ** (1 / HALF_LIFE_DAYS)
     weight = total = 0.0
-    for day, value in zip(span, values, strict=True):
+    for place, value in enumerate(values, start):
         weight = weight * decay + 1
-        total = total * decay + value / max(factors[day.weekday()], 0.05)
+        total = total * decay + value / max(factors[place % 7], 0.05)
     return Model(total / weight if weight else 0.0, tuple(factors))
 
 
@@ -95,6 +96,14 @@ def month(costs: Costs, today: date, passed_of_today: float, first_day: date | N
 
 def spread(costs: Costs, first: date, today: date, horizon: int) -> tuple[float, float]:
     """The 10 % and 90 % quantiles of actual over predicted, over past spans like the one ahead."""
+    known = frozenset((day, cost) for day, cost in costs.items() if first <= day < today)
+    return _spread(known, first, today, horizon)
+
+
+# What is over hardly ever changes: the same months are looked back upon at every question.
+@lru_cache(maxsize=256)
+def _spread(known: frozenset[tuple[date, int]], first: date, today: date, horizon: int) -> tuple[float, float]:
+    costs = dict(known)
     ratios = []
     for back in range(1, _ORIGINS + 1):
         origin = today - timedelta(days=back)

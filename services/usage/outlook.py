@@ -13,7 +13,7 @@ from services.usage.budgets import Budget, projected
 from services.usage.ledger import Ledger
 from services.usage.rollup import USE
 from services.usage.store import alerts as alert_store
-from services.usage.store import rollups
+from services.usage.store import rollups, spans
 from services.usage.sums import Sums
 from services.usage.zone import DAY, months_before
 from shared import clock
@@ -41,8 +41,10 @@ async def advice(connection: AsyncConnection, ledger: Ledger, scope: str) -> lis
     """Ways to spend less, from the last days."""
     now = clock.now()
     span = ledger.zone.last_days(_ADVICE_DAYS, now)
+    asked = [("use", span), ("model", span), ("status", span)]
+    by_use, models, statuses = await spans.sums(connection, scope, asked)
     uses: dict[tuple[str, str], Sums] = {}
-    for name, sums in (await rollups.by_name(connection, scope, "use", span)).items():
+    for name, sums in by_use.items():
         function, _, model = name.partition(USE)
         uses[function, model] = sums
     book = ledger.prices.book
@@ -55,8 +57,8 @@ async def advice(connection: AsyncConnection, ledger: Ledger, scope: str) -> lis
         currency=ledger.currency,
         now=now,
         uses=uses,
-        models=await rollups.by_name(connection, scope, "model", span),
-        statuses=await rollups.by_name(connection, scope, "status", span),
+        models=models,
+        statuses=statuses,
         find=find,
         rates=book.rates,
     )

@@ -10,6 +10,7 @@ from shared import ids
 from shared.errors import BadRequest, TooLarge, Unprocessable
 from shared.messages.envelope import Named
 from shared.messages.router import AttemptEnded
+from shared.wire.nesting import MAX_DEPTH, too_deep
 from shared.wire.splice import DoubledNameError, Members
 from shared.wire.usage import TokenUsage
 
@@ -51,7 +52,7 @@ class Record(msgspec.Struct, kw_only=True):
     usage_source: str | None = None
     duration_ms: _Milliseconds | None = None
     ttft_ms: _Milliseconds | None = None
-    success: bool = True
+    success: bool | None = None
     status: str | None = None
     error_msg: _Error | None = None
 
@@ -62,6 +63,8 @@ _raw_list = msgspec.json.Decoder(list[msgspec.Raw])
 
 def parse(body: bytes) -> list[Record]:
     """One record or a list of them; raises BadRequest and its kin with the field named."""
+    if too_deep(body):
+        raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
     try:
         found = _decoder.decode(body)
         for item in _raw_list.decode(body) if isinstance(found, list) else [body]:
@@ -69,7 +72,7 @@ def parse(body: bytes) -> list[Record]:
     except DoubledNameError as error:
         raise BadRequest(f"{error}.", param=error.name) from error
     except msgspec.ValidationError as error:
-        raise _refusal(str(error)) from error
+        raise refusal(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}") from error
     records = found if isinstance(found, list) else [found]
@@ -81,10 +84,9 @@ def parse(body: bytes) -> list[Record]:
 def attempt_of(record: Record, place: str, key_id: str | None, now: float) -> AttemptEnded:
     """The attempt a record tells of; raises Unprocessable."""
     _check(record, place, now)
-    status = record.status or ("ok" if record.success else "error")
+    status = record.status or ("error" if record.success is False else "ok")
     usage = TokenUsage(
-        record.input_tokens,
-        record.output_tokens,
+        *_tokens(record, place),
         record.cache_read_tokens,
         record.cache_write_tokens,
         record.reasoning_tokens,
@@ -117,6 +119,17 @@ def attempt_of(record: Record, place: str, key_id: str | None, now: float) -> At
     )
 
 
+def _tokens(record: Record, place: str) -> tuple[int | None, int | None]:
+    """Input and output; the one that is not told is what the total leaves of the other."""
+    told_in, told_out, total = record.input_tokens, record.output_tokens, record.total_tokens
+    if total is None or (told_in is None and told_out is None):
+        return told_in, told_out
+    rest = total - (told_in or 0) - (told_out or 0)
+    if rest < 0 or (rest and None not in (told_in, told_out)):
+        raise _out_of_range(place, "total_tokens", "must be the sum of input_tokens and output_tokens")
+    return (rest if told_in is None else told_in), (rest if told_out is None else told_out)
+
+
 def _check(record: Record, place: str, now: float) -> None:
     """What types alone do not say."""
     if record.timestamp is not None and record.timestamp > now + MOST_CLOCK_SKEW_SECONDS:
@@ -126,6 +139,8 @@ def _check(record: Record, place: str, now: float) -> None:
         raise _out_of_range(place, "cost", f"must be between 0 and {MOST_COST}")
     if record.status is not None and record.status not in STATUSES:
         raise _out_of_range(place, "status", f"must be one of {', '.join(STATUSES)}")
+    if None not in (record.status, record.success) and record.success != (record.status == "ok"):
+        raise _out_of_range(place, "success", f"contradicts the status {record.status}")
     if record.kind not in ("model", "tool"):
         raise _out_of_range(place, "kind", "must be model or tool")
     if record.usage_source not in (None, "provider", "estimated", "none"):
@@ -148,11 +163,11 @@ def _out_of_range(place: str, field: str, reason: str) -> Unprocessable:
     return Unprocessable(f"{name} {reason}", param=name)
 
 
-def _refusal(message: str) -> Unprocessable:
+def refusal(message: str) -> Unprocessable:
     """msgspec says `… - at `$[0].cost``, or `… missing required field `model``: the field is what callers look for."""
     reason, _, place = message.partition(" - at ")
     name = place.strip("`").removeprefix("$").removeprefix(".")
-    if "missing required field" in reason:
+    if "missing required field" in reason or "contains unknown field" in reason:
         field = reason.rsplit("`", 2)[-2]
         name = f"{name}.{field}" if name else field
     return Unprocessable(f"{name}: {reason}" if name else reason, param=name or None)

@@ -1,8 +1,7 @@
 """The statistics that the seed's monitor had, in its shapes: each is a sum over rollups."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, timedelta
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -96,11 +95,6 @@ async def breakdown(connection: AsyncConnection, scope: str, by: str, span: Span
 def dearest(found: Mapping[str, Sums]) -> list[tuple[str, Sums]]:
     """Names by cost, then by calls, then by themselves, so that the order never jumps."""
     return sorted(found.items(), key=lambda item: (-item[1].cost_nano, -item[1].calls, item[0]))
-
-
-def forecast_days(found: Mapping[date, Sums], span: Iterable[date]) -> list[Decimal]:
-    """The cost of each day in nano-units as decimals for arithmetic."""
-    return [Decimal(found.get(day, NONE).cost_nano) for day in span]
 
 
 async def _calls(connection: AsyncConnection, scope: str, span: Span) -> Sums:

@@ -1,6 +1,6 @@
 """The figures of a group of events and what follows from them. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from operator import add, sub
 from typing import Any, NamedTuple
@@ -31,6 +31,11 @@ class Sums(NamedTuple):
     def of(cls, row: Iterable[Any]) -> "Sums":
         """The sums of a database row; Postgres answers sums of big integers as decimals."""
         return cls(*(int(value or 0) for value in row))
+
+    @classmethod
+    def some(cls, measures: Sequence[str], row: Iterable[Any]) -> "Sums":
+        """The sums of a row with these measures alone."""
+        return cls(**{measure: int(value or 0) for measure, value in zip(measures, row, strict=True)})
 
     def plus(self, other: "Sums") -> "Sums":
         """Both together."""

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.usage.answer import Json
 from services.usage.ledger import Ledger
+from services.usage.record import refusal
 from services.usage.routes.edge import LedgerHere, ReaderHere
 from services.usage.store import ledger as state
 from services.usage.store import prices as store
@@ -196,8 +197,6 @@ def _decoded(body: bytes, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
-        reason, _, place = str(error).partition(" - at ")
-        name = place.strip("`").removeprefix("$").removeprefix(".") or None
-        raise Unprocessable(f"{name}: {reason}" if name else reason, param=name) from error
+        raise refusal(str(error)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The body is not valid JSON: {error}") from error

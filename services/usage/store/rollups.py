@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.usage.store import spans
 from services.usage.sums import Sums
 from services.usage.tables import MEASURES, latency, rollups, sessions
 from services.usage.zone import DAY, HOUR, Span, Zone
@@ -13,31 +14,14 @@ from services.usage.zone import DAY, HOUR, Span, Zone
 # Weekday 0 is Monday; 1970-01-01 was a Thursday.
 _THURSDAY = 3
 _LISTED = ("calls", "ok", "tokens", "cost_nano")
-
-
-def pieces(span: Span) -> list[tuple[int, int, int]]:
-    """The span as (grain, from, until) ranges of bucket starts."""
-    first, last = -(-span.start // DAY) * DAY, span.end // DAY * DAY
-    if first >= last:
-        return [(HOUR, span.start, span.end)]
-    parts = [(HOUR, span.start, first), (DAY, first, last), (HOUR, last, span.end)]
-    return [part for part in parts if part[1] < part[2]]
+COSTS = ("calls", "cost_nano")
 
 
 async def by_name(
     connection: AsyncConnection, scope: str, dimension: str, span: Span, names: Sequence[str] | None = None
 ) -> dict[str, Sums]:
     """The sums of a span for every name of a dimension."""
-    table = rollups.c
-    parts: list[Select[Any]] = []
-    for grain, start, end in pieces(span):
-        part = select(table.name, *(table[measure] for measure in MEASURES)).where(
-            _rows(scope, dimension, grain, Span(start, end), names)
-        )
-        parts.append(part)
-    inner = union_all(*parts).subquery()
-    statement = select(inner.c.name, *(func.sum(inner.c[measure]) for measure in MEASURES)).group_by(inner.c.name)
-    return {row[0]: Sums.of(row[1:]) for row in await connection.execute(statement)}
+    return (await spans.sums(connection, scope, [(dimension, span)], names))[0]
 
 
 async def dearest(
@@ -46,7 +30,7 @@ async def dearest(
     """The names of a dimension that cost most in a span, in that order, with the figures that lists show."""
     table = rollups.c
     parts: list[Select[Any]] = []
-    for grain, start, end in pieces(span):
+    for grain, start, end in spans.pieces(span):
         rows = _rows(scope, dimension, grain, Span(start, end), names)
         parts.append(select(table.name, *(table[measure] for measure in _LISTED)).where(rows))
     inner = union_all(*parts).subquery()
@@ -58,7 +42,7 @@ async def dearest(
         .limit(limit)
     )
     found = await connection.execute(statement)
-    return {row[0]: Sums(**{name: int(value) for name, value in zip(_LISTED, row[1:], strict=True)}) for row in found}
+    return {row[0]: Sums.some(_LISTED, row[1:]) for row in found}
 
 
 async def by_hour(
@@ -73,15 +57,21 @@ async def by_hour(
 
 
 async def by_day(
-    connection: AsyncConnection, scope: str, dimension: str, span: Span, zone: Zone, names: Sequence[str] | None = None
+    connection: AsyncConnection,
+    scope: str,
+    dimension: str,
+    span: Span,
+    zone: Zone,
+    names: Sequence[str] | None = None,
+    measures: Sequence[str] = MEASURES,
 ) -> list[tuple[int, str, Sums]]:
     """The sums of every day of the zone, counted from 1970-01-01, and name."""
     table = rollups.c
     day = _local(table.bucket, zone, span) // DAY
     return [
-        (int(row[0]), row[1], Sums.of(row[2:]))
+        (int(row[0]), row[1], Sums.some(measures, row[2:]))
         for row in await connection.execute(
-            select(day.label("day"), table.name, *(func.sum(table[measure]) for measure in MEASURES))
+            select(day.label("day"), table.name, *(func.sum(table[measure]) for measure in measures))
             .where(_rows(scope, dimension, HOUR, span, names))
             .group_by("day", table.name)
         )
@@ -91,18 +81,18 @@ async def by_day(
 async def by_weekday_and_hour(
     connection: AsyncConnection, scope: str, span: Span, zone: Zone
 ) -> list[tuple[int, int, Sums]]:
-    """The sums of model calls by weekday (Monday is 0) and hour of the zone."""
+    """The calls and cost of models by weekday (Monday is 0) and hour of the zone."""
     table = rollups.c
     hours = _local(table.bucket, zone, span) // HOUR
     statement = (
-        select((hours % (7 * 24)).label("slot"), *(func.sum(table[measure]) for measure in MEASURES))
+        select((hours % (7 * 24)).label("slot"), *(func.sum(table[measure]) for measure in COSTS))
         .where(_rows(scope, "total", HOUR, span, ["model"]))
         .group_by("slot")
     )
     found = []
     for row in await connection.execute(statement):
         day, hour = divmod(int(row[0]), 24)
-        found.append(((day + _THURSDAY) % 7, hour, Sums.of(row[1:])))
+        found.append(((day + _THURSDAY) % 7, hour, Sums.some(COSTS, row[1:])))
     return found
 
 
@@ -125,48 +115,38 @@ async def all_time(connection: AsyncConnection, scope: str, dimension: str, name
 
 async def histogram(
     connection: AsyncConnection, scope: str, measure: str, span: Span, names: Sequence[str] | None = None
-) -> dict[str, list[tuple[int, int]]]:
+) -> dict[str, spans.Counts]:
     """The (step, count) pairs of every name over a span."""
-    table = latency.c
-    parts: list[Select[Any]] = []
-    for grain, start, end in pieces(span):
-        part = select(table.name, table.step, table.count).where(
-            table.scope == scope,
-            table.measure == measure,
-            table.grain == grain,
-            table.bucket >= start,
-            table.bucket < end,
-        )
-        parts.append(part if names is None else part.where(table.name.in_(names)))
-    inner = union_all(*parts).subquery()
-    statement = select(inner.c.name, inner.c.step, func.sum(inner.c["count"])).group_by(inner.c.name, inner.c.step)
-    found: dict[str, list[tuple[int, int]]] = {}
-    for name, step, count in await connection.execute(statement):
-        found.setdefault(name, []).append((int(step), int(count)))
-    return found
+    return (await spans.tails(connection, scope, [(measure, span)], names))[0]
 
 
-async def histogram_by(
-    connection: AsyncConnection, scope: str, measure: str, span: Span, zone: Zone, unit: int, names: Sequence[str]
-) -> dict[int, list[tuple[int, int]]]:
-    """The (step, count) pairs of some names for every hour bucket, or every local day counted from 1970-01-01."""
+async def histograms_by(
+    connection: AsyncConnection,
+    scope: str,
+    measures: Sequence[str],
+    span: Span,
+    zone: Zone,
+    unit: int,
+    names: Sequence[str],
+) -> dict[str, dict[int, spans.Counts]]:
+    """For every measure the (step, count) pairs of some names by hour bucket, or by local day from 1970-01-01."""
     table = latency.c
     slot = table.bucket if unit == HOUR else _local(table.bucket, zone, span) // DAY
     statement = (
-        select(slot.label("slot"), table.step, func.sum(table.count))
+        select(table.measure, slot.label("slot"), table.step, func.sum(table.count))
         .where(
             table.scope == scope,
-            table.measure == measure,
+            table.measure.in_(measures),
             table.grain == HOUR,
             table.name.in_(names),
             table.bucket >= span.start,
             table.bucket < span.end,
         )
-        .group_by("slot", table.step)
+        .group_by(table.measure, "slot", table.step)
     )
-    found: dict[int, list[tuple[int, int]]] = {}
-    for slot_number, step, count in await connection.execute(statement):
-        found.setdefault(int(slot_number), []).append((int(step), int(count)))
+    found: dict[str, dict[int, spans.Counts]] = {measure: {} for measure in measures}
+    for measure, slot_number, step, count in await connection.execute(statement):
+        found[measure].setdefault(int(slot_number), []).append((int(step), int(count)))
     return found
 
 

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from services.usage.store import events as store
+from services.usage.store import spans
+from services.usage.store.bulk import encode as encode_rows
 from services.usage.upkeep import Upkeep
 from shared import clock
 from shared.messages.envelope import encode
@@ -21,6 +23,9 @@ PATHS = (
     "stats/current", "stats/daily", "stats/monthly", "top_users", "cost_trend", "breakdown?by=user", "breakdown?by=anchor",
     "stats/session/s1", "explore?by=function&compare=true", "explore?measure=ttft_p95_ms&by=none", "advice",
 )  # fmt: skip
+
+
+SCREEN = ("cards", "spend", "heatmap", "latency", "breakdowns", "movers", "tools", "budgets", "advice")
 
 
 @pytest.fixture
@@ -63,6 +68,12 @@ async def test_both_databases_tell_the_same(books: Books, tmp_path: Path) -> Non
             assert (await which.post("proof"))["ok"]
         for path in PATHS:
             assert await books.get(path) == await others.get(path), path
+        for days in (1, 7, 30):
+            here, there = await books.get("dashboard", days=days), await others.get("dashboard", days=days)
+            for board in (here, there):
+                del board["cards"]["forecast"]  # it looks at the clock
+            for part in SCREEN:
+                assert here[part] == there[part], (days, part)
         ours, theirs = [], []
         for which, found in ((books, ours), (others, theirs)):
             cursor: dict[str, Any] = {}
@@ -132,6 +143,18 @@ async def test_single_events_are_found_along_an_index(books: Books) -> None:
         for name, query in queries.items():
             plan = "\n".join((await connection.execute(text(f"EXPLAIN {query}"))).scalars())
             assert "Seq Scan" not in plan, f"{name}:\n{plan}"
+
+
+async def test_a_screen_finds_its_spans_along_an_index(books: Books) -> None:
+    await books.ledger.book.book(many(1000, 5))
+    span = books.ledger.zone.last_days(30, clock.now())
+    asked = [{"number": 0, "what": "user", "size": g, "low": a, "high": b} for g, a, b in spans.pieces(span)]
+    values = {"pieces": encode_rows(asked), "scope": "", "most": 40}
+    async with books.resources.database.read() as connection:
+        for template in (spans.SUMS, spans.TAILS, spans.COMPARED):
+            query = spans.statement(template, "postgresql", named=False)
+            plan = "\n".join((await connection.execute(text(f"EXPLAIN {query}"), values)).scalars())
+            assert "Seq Scan" not in plan, plan
 
 
 async def test_a_refused_text_does_not_stop_the_batch(books: Books) -> None:

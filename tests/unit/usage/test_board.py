@@ -71,6 +71,13 @@ async def test_no_screen_of_the_dashboard_reads_the_events(books: Books) -> None
         assert not [statement for statement in seen if "usage_events" in statement], path
 
 
+async def test_the_first_screen_is_read_in_few_statements(books: Books) -> None:
+    await fill(books)
+    with statements(books) as seen:
+        await books.get("dashboard", days=30)
+    assert len([statement for statement in seen if statement.startswith("SELECT")]) <= 18
+
+
 async def test_the_figures_of_the_first_screen_agree_with_each_other(books: Books) -> None:
     await fill(books)
     board = await books.get("dashboard", days=7)

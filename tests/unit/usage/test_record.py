@@ -36,6 +36,12 @@ GOOD = {"model": "qwen-plus", "input_tokens": 10, "output_tokens": 5}
         ('{"model": "m", "model": "n"}', 400, "model"),
         ('[{"model": "m", "cost": 1, "cost": 2}]', 400, "cost"),
         ('{"model": "m", "input_tokens": Infinity}', 400, None),
+        ('{"model": "m", "success": false, "status": "ok"}', 422, "success"),
+        ('{"model": "m", "input_tokens": 5, "output_tokens": 5, "total_tokens": 11}', 422, "total_tokens"),
+        ('{"model": "m", "input_tokens": 5, "total_tokens": 4}', 422, "total_tokens"),
+        ('{"model": "gpt-4", "input_tokens": 1000000000000}', 422, None),
+        ('{"model": "m", "metadata": ' + "[" * 200 + "]" * 200 + "}", 400, None),
+        ("[" * 201 + "]" * 201, 400, None),
         ("", 400, None),
         ("[", 400, None),
         ("\xff", 400, None),
@@ -102,3 +108,9 @@ async def test_unknown_fields_and_other_peoples_words_do_no_harm(books: Books) -
 async def test_too_many_at_once_is_413(books: Books) -> None:
     answer = await books.client.post("/api/ai_usage/record", json=[GOOD] * 10_001)
     assert answer.status_code == 413
+
+
+async def test_a_total_tells_what_was_not_told_beside_it(books: Books) -> None:
+    await books.post("record", [{"model": "m", "input_tokens": 5, "total_tokens": 9}, {"model": "m", "success": None}])
+    told = [(event["input_tokens"], event["output_tokens"]) for event in (await books.get("events"))["events"]]
+    assert sorted(told, key=str) == [(5, 4), (None, None)]

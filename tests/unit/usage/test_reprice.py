@@ -133,3 +133,18 @@ async def test_the_same_prices_are_not_sent_to_the_services_twice(books: Books) 
     assert (
         await books.client.get("/internal/prices", headers={"if-none-match": first.headers["etag"]})
     ).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({}, "model"),
+        ({"model": "m", "input": 1}, "output"),
+        ({"model": "m", "input": 1, "output": 1, "what": 1}, "what"),
+    ],
+)
+async def test_a_price_that_is_not_whole_is_refused_with_the_field_named(
+    books: Books, body: dict[str, object], param: str
+) -> None:
+    answer = await books.client.post("/api/ai_usage/prices", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (422, param)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.usage.store.rollups import pieces
+from services.usage.store.spans import pieces
 from services.usage.zone import DAY, HOUR, Span, dates, months_before, zone_of
 
 ZONES = sorted(name for name in available_timezones() if "/" in name and not name.startswith(("posix", "right", "Etc")))

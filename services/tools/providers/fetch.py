@@ -21,6 +21,7 @@ _HEADERS = {
     "accept": "text/html,application/json,text/*;q=0.9,*/*;q=0.5",
     "accept-encoding": "identity",
 }
+_TAG_START = re.compile(r"<(?=/?[a-z]|!)", re.IGNORECASE)  # any other < is a sign
 _TAG_NAME = re.compile(r"/?[a-z][a-z0-9]{0,20}", re.IGNORECASE)
 _DROPPED = {
     name: re.compile(rf"</{name}\b", re.IGNORECASE) for name in ("script", "style", "noscript", "template", "svg")
@@ -105,17 +106,14 @@ def page_text(page: str) -> str:
 def _pieces(page: str) -> Iterator[str]:
     """The text between the tags. Goes over the page once, whatever the page is: it may be made to keep us busy."""
     position = 0
-    while (start := page.find("<", position)) >= 0:
+    while (found := _TAG_START.search(page, position)) is not None:
+        start = found.start()
         yield page[position:start]
         if page.startswith("<!--", start):
             end = page.find("-->", start + 4)
             position = end + 3 if end >= 0 else len(page)
             continue
         name = _TAG_NAME.match(page, start + 1)
-        if name is None and not page.startswith("<!", start):  # a sign, not a tag
-            yield "<"
-            position = start + 1
-            continue
         end = page.find(">", start)
         if end < 0:
             return

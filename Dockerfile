@@ -50,7 +50,7 @@ WORKDIR /etc/tollway
 USER 10001:10001
 VOLUME /data
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=10s --start-period=120s --retries=6 \
+HEALTHCHECK --interval=10s --timeout=10s --start-period=120s --retries=6 \
     CMD ["python", "-S", "-m", "shared.probe"]
 # exec: the service itself is process 1 and hears SIGTERM.
 ENTRYPOINT ["/bin/sh", "-c", "exec python -m services.${TOLLWAY_SERVICE} \"$@\"", "tollway"]

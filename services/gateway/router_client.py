@@ -10,7 +10,7 @@ import structlog
 
 from shared.errors import RouterUnavailable
 from shared.http_client import HttpClient, HttpError, Timeout, read_capped
-from shared.http_lean import LeanClient, LeanFailed, LeanResponse
+from shared.http_lean import LeanClient, LeanFailed, LeanResponse, LeanTimedOut
 from shared.messages.gateway import Answer, Call, Ending, ModelInfo
 from shared.messages.router_wire import (
     CALL_PATH,
@@ -27,9 +27,10 @@ log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 2.0
 ASK_SECONDS = 5.0
-# A router that is stopping has done nothing with the call it refuses: another one may take it.
+# A router that is stopping has done nothing with the call it refuses, one that was not reached in time never saw it:
+# another one may take it.
 DRAINING_STATUS = 503
-TRIES = 4
+TRIES = 3
 _MOST_BYTES = 16 << 20
 _ASK_TIMEOUT = Timeout(total=ASK_SECONDS, sock_connect=CONNECT_SECONDS)
 
@@ -52,6 +53,8 @@ class RouterClient:
         for _ in range(TRIES):
             try:
                 response = await self._calls.post(self._head, body)
+            except LeanTimedOut:
+                continue
             except LeanFailed as error:
                 raise RouterUnavailable from error
             if response.headers.get(FRAMES) == "1":

@@ -10,6 +10,7 @@ from aiohttp import web
 from services.gateway.router_client import RouterClient
 from shared.errors import RouterUnavailable
 from shared.http_client import HttpClient
+from shared.http_lean import LeanClient, LeanResponse, LeanTimedOut
 from shared.messages.gateway import Call, Ending
 from shared.messages.router_wire import CALL_PATH, FRAMES, INTERNAL_TOKEN, data_frame, decode_call, ending_frame
 
@@ -122,7 +123,7 @@ async def test_a_router_that_is_stopping_is_left_for_another_one() -> None:
     assert asked == 3
 
 
-@pytest.mark.parametrize(("status", "most"), [(503, 4), (401, 1)])
+@pytest.mark.parametrize(("status", "most"), [(503, 3), (401, 1)])
 async def test_a_router_that_refuses_for_ever_is_unavailable(status: int, most: int) -> None:
     asked = 0
 
@@ -135,3 +136,30 @@ async def test_a_router_that_refuses_for_ever_is_unavailable(status: int, most: 
         with pytest.raises(RouterUnavailable):
             await router.call(CALL)
     assert asked == most
+
+
+class Busy:
+    """A client of a router that takes no connection in time, for a while."""
+
+    def __init__(self, inner: LeanClient, times: int) -> None:
+        self._inner = inner
+        self._times = times
+
+    async def post(self, head: bytes, body: bytes) -> LeanResponse:
+        self._times -= 1
+        if self._times >= 0:
+            raise LeanTimedOut("no connection")
+        return await self._inner.post(head, body)
+
+
+async def test_a_router_that_takes_no_connection_in_time_is_tried_again() -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await framed(request, data_frame(b"one") + ending_frame(Ending(attempts=1)))
+
+    async with routed(handler) as router:
+        router._calls = Busy(router._calls, times=2)  # type: ignore[assignment]
+        answer = await router.call(CALL)
+        assert b"".join([chunk async for chunk in answer.chunks]) == b"one"
+        router._calls = Busy(router._calls, times=3)  # type: ignore[assignment]
+        with pytest.raises(RouterUnavailable):
+            await router.call(CALL)

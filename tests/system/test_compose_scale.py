@@ -62,7 +62,7 @@ def test_a_killed_container_takes_no_more_than_its_own_open_streams(compose, loa
         before = broken(load)
         crash(container)
         answered(load, 20)
-        wait_for(lambda container=container: healthy(container), 120, "the container is healthy again")
+        wait_for(lambda container=container: healthy(container), 300, "the container is healthy again")
         lost = broken(load) - before
         print(f"{service}: {lost} of {THREADS} open calls lost", dict(load.outcomes))
         # Each client has one call at a time: more failures than clients would mean that calls fail after the crash, too.

@@ -15,6 +15,7 @@ from shared.wire.nesting import MAX_DEPTH, too_deep
 from shared.wire.splice import DoubledNameError, Members
 
 MAX_NAME = 256
+MAX_MESSAGES = 100_000
 MAX_DIGITS = 4000  # about what can be converted in bounded time
 
 _OWN = frozenset({"session_id", "user_id", "tollway"})
@@ -186,6 +187,8 @@ def _check_content(members: Members, dialect: Dialect, operation: Operation) -> 
         if _read(members, "input", _input, required=True) in ("", []):
             raise BadRequest("'input' must not be empty.", param="input")
         return
+    if (members.raw("messages") or b"").count(b'"role"') > MAX_MESSAGES:  # in a text the quotes are escaped
+        raise BadRequest(f"'messages' holds more than {MAX_MESSAGES} messages.", param="messages")
     messages = _read(members, "messages", _messages, required=True)
     if not messages:
         raise BadRequest("'messages' must not be empty.", param="messages")

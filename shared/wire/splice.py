@@ -29,13 +29,14 @@ class Members:
     Raises msgspec.DecodeError (ValidationError for another kind of value) or RecursionError for other bodies.
     """
 
-    __slots__ = ("_doubled", "_spans", "_starts", "_values", "body")
+    __slots__ = ("_doubled", "_single", "_spans", "_starts", "_values", "body")
 
     def __init__(self, body: bytes) -> None:
         self.body = body
         self._values = _decode(body)
         self._spans: dict[str, Span] | None = None
         self._doubled: set[str] = set()
+        self._single: Collection[str] = ()
         self._starts: list[tuple[str, int, int]] = []
 
     def __contains__(self, name: str) -> bool:
@@ -73,6 +74,7 @@ class Members:
         # A name that is written once, and cannot be written otherwise, is there once: no need to look where.
         if b"\\u" not in body and all(body.count(b'"%b"' % name.encode()) == 1 for name in here):
             return
+        self._single = names  # the look through the body ends at the first that is doubled
         for name in here:
             if name in self.doubled:
                 raise DoubledNameError(name)
@@ -134,7 +136,7 @@ class Members:
                 at_name = depth == 1
             elif depth == 1 and text in (b",", b"}"):
                 if value_start:
-                    self._found(name, start, value_start, len(body[: token.start()].rstrip()))
+                    self._found(name, start, value_start, _before_space(body, token.start()))
                 at_name = text == b","
                 depth -= text == b"}"
             elif text in (b"]", b"}"):
@@ -142,9 +144,18 @@ class Members:
 
     def _found(self, name: str, start: int, value_start: int, end: int) -> None:
         if name in self.spans:
+            if name in self._single:
+                self._spans = None
+                raise DoubledNameError(name)
             self._doubled.add(name)
         self.spans[name] = (value_start, end)
         self._starts.append((name, start, end))
+
+
+def _before_space(body: bytes, end: int) -> int:
+    while body[end - 1] in b" \t\n\r":
+        end -= 1
+    return end
 
 
 def _name_of(match: re.Match[bytes]) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,20 @@ async def test_half_a_surrogate_pair_is_called_by_its_name(gateway: Gateway, hal
     answer = await gateway.ask("/v1/chat/completions", body)
     assert answer.status == 400
     assert "surrogate" in answer.json()["error"]["message"]
+
+
+async def test_names_doubled_a_hundred_thousand_times_are_refused_without_a_long_look(gateway: Gateway) -> None:
+    body = b'{"messages":[{"role":"user"}]' + b"".join(b',"a%d":1' % (number // 2) for number in range(100_000))
+    began = time.process_time()
+    answer = await gateway.ask("/v1/chat/completions", body + b',"model":"m","model":"n"}')
+    assert (answer.status, answer.json()["error"]["param"]) == (400, "model")
+    assert time.process_time() - began < 4  # a look that copies what lies before each name takes far longer
+
+
+async def test_more_messages_than_anybody_has_are_refused(gateway: Gateway) -> None:
+    body = b'{"model":"m","messages":[' + b'{"role":"user"},' * 100_000 + b'{"role":"user"}]}'
+    answer = await gateway.ask("/v1/chat/completions", body)
+    assert (answer.status, answer.json()["error"]["param"]) == (400, "messages")
 
 
 async def test_messages_refuse_in_their_own_shape(gateway: Gateway) -> None:

@@ -25,7 +25,7 @@ PATHS = (
 )  # fmt: skip
 
 
-SCREEN = ("cards", "spend", "heatmap", "latency", "breakdowns", "movers", "tools", "budgets", "advice")
+SCREEN = ("cards", "spend", "heatmap", "latency", "breakdowns", "movers", "tools", "advice")
 
 
 @pytest.fixture

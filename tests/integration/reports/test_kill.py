@@ -57,7 +57,10 @@ async def worker(data, environment, **options):
     try:
         async with asyncio.timeout(60):
             await process.stdout.readline()
+        # What nobody reads fills the pipe, and then its process never counts as ended.
+        drained = asyncio.get_running_loop().create_task(process.stdout.read())
         yield process
+        drained.cancel()
     finally:
         if process.returncode is None:
             process.send_signal(signal.SIGKILL)

@@ -89,7 +89,7 @@ def _door(door: Door, schemas: Json, origin: str) -> str:
         + _table("Parameters", [_parameter(one) for one in operation.get("parameters", [])])
         + _table("Body", _properties(content, schemas))
         + _answers(operation, schemas)
-        + f"<h4>Try it</h4><pre><code>{escape(_curl(door, content, schemas, origin))}</code></pre></details>"
+        + f"<h3>Try it</h3><pre><code>{escape(_curl(door, content, schemas, origin))}</code></pre></details>"
     )
 
 
@@ -166,7 +166,7 @@ def _table(title: str, rows: list[list[str]]) -> str:
     if not rows:
         return ""
     lines = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<h4>{title}</h4><div class="table"><table>{lines}</table></div>'
+    return f'<h3>{title}</h3><div class="table"><table>{lines}</table></div>'
 
 
 def _curl(door: Door, content: Json, schemas: Json, origin: str) -> str:

@@ -20,8 +20,8 @@ from tests.servers import free_port
 
 TOKEN = "admin-token-of-the-browser-tests"
 LOADED = 4000
-START_SECONDS = 40
-SIGHT_SECONDS = 15_000
+START_SECONDS = 120
+SIGHT_SECONDS = 30_000
 
 
 class Real:
@@ -34,7 +34,7 @@ class Real:
     def ask(self, path: str, body: Any = None) -> Any:
         headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
         request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read(), parse_float=Decimal)
 
     def is_up(self) -> bool:

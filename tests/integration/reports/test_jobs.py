@@ -47,11 +47,9 @@ async def test_progress_is_streamed_from_first_to_last_and_resumes(tmp_path):
         assert progress[-1] == 1.0
         _, raw = await client("GET", f"/v1/reports/{job['id']}/events", headers={**ADMIN, "last-event-id": "5"})
         assert [number for number, _ in frames(raw)] == ids[5:]
-        for seen in (ids[-1], 999):
-            _, raw = await client(
-                "GET", f"/v1/reports/{job['id']}/events", headers={**ADMIN, "last-event-id": str(seen)}
-            )
-            assert raw == b""
+        seen = {**ADMIN, "last-event-id": str(ids[-1])}
+        _, raw = await client("GET", f"/v1/reports/{job['id']}/events", headers=seen)
+        assert raw == b""
         stages = told[-1][1]["stages"]
         assert all(stage["status"] == "done" and stage["started"] <= stage["ended"] for stage in stages)
 

@@ -246,7 +246,8 @@ async def test_with_every_source_down_the_report_is_partial_and_says_nothing(tmp
     async with service(tmp_path, reports={"data_sources": dead}) as client:
         ended = await client.ended((await client.post({**LIVE, "formats": ["json"]}))["id"])
         assert ended["status"] == "partial"
-        assert len(ended["warnings"]) == 7
+        assert ended["warnings"][0] == "no source gave any data"
+        assert len(ended["warnings"]) == 8
         _, facts = await client("GET", ended["artifacts"][0]["url"], headers=ADMIN)
         assert all(fact["value"] is None for fact in facts["facts"])
 

@@ -12,7 +12,7 @@ from shared.config.schema import Config, McpServer
 from shared.messages.tools import ServerStatus, ToolSpec
 from shared.tasks import cancel
 
-SETTLE_SECONDS = 10.0
+SETTLE_SECONDS = 30.0  # what a command may take on a busy machine
 
 
 class Owner(Protocol):

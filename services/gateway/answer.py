@@ -12,7 +12,7 @@ from services.gateway.limits import Hold, Limiter
 from services.gateway.prompt_cache import PromptCache
 from services.gateway.request import Admitted, ClientRequest
 from services.gateway.sessions import Sessions
-from services.gateway.tool_selection import ToolSelection
+from services.gateway.tool_loop.selection import ToolSelection
 from shared.errors import Forbidden
 from shared.messages.envelope import Named
 from shared.messages.gateway import Answer, Answerer, Call

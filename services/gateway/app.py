@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from services.gateway.answer import Desk
 from services.gateway.auth import Doorkeeper
-from services.gateway.chat_running import RunningChats
+from services.gateway.chat.running import RunningChats
 from services.gateway.edge import BASES, Door, Edge, chat_paths
 from services.gateway.endpoint import ModelEndpoint
 from services.gateway.exchange import Floor
@@ -26,8 +26,8 @@ from services.gateway.routes.models import ModelsEndpoint
 from services.gateway.sessions import Sessions
 from services.gateway.spending import Spending
 from services.gateway.store import MIGRATIONS, KeyStore
-from services.gateway.tool_loop import ToolLoop
-from services.gateway.tools_client import ToolsClient
+from services.gateway.tool_loop.client import ToolsClient
+from services.gateway.tool_loop.loop import ToolLoop
 from services.gateway.upkeep import Upkeep
 from shared.health import App
 from shared.messages.gateway import Router

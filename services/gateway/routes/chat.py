@@ -8,14 +8,14 @@ import structlog
 from services.gateway import metrics
 from services.gateway.answer import Desk
 from services.gateway.answers import whole_body
-from services.gateway.chat_answer import ChatAnswer, ChatEvents
-from services.gateway.chat_request import read_chat, read_stop
-from services.gateway.chat_running import RunningChats
+from services.gateway.chat.answer import ChatAnswer, ChatEvents
+from services.gateway.chat.request import read_chat, read_stop
+from services.gateway.chat.running import RunningChats
 from services.gateway.errors import MethodNotAllowed
 from services.gateway.exchange import Exchange, Floor
 from services.gateway.prompt_cache import HEADER
 from services.gateway.request import Admitted
-from services.gateway.tools_client import ToolsClient
+from services.gateway.tool_loop.client import ToolsClient
 from shared import clock
 from shared.errors import TollwayError
 from shared.health import App, Receive, Scope, Send

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from services.gateway.tools_client import ToolsClient
+from services.gateway.tool_loop.client import ToolsClient
 from shared import clock, ids
 from shared.config import LiveConfig
 from shared.config.schema import Config

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.tools_client import ToolsClient
+from services.gateway.tool_loop.client import ToolsClient
 from services.tools.app import compose
 from shared.config import LiveConfig
 from shared.config.schema import Config

@@ -82,7 +82,7 @@ async def test_a_tool_nobody_offers_any_more_fails_at_once(workers, caller) -> N
         name="python__gone", server="python", description="", input_schema={}, source="python", pool="python"
     )
     caller.client.catalogue.find = lambda name: spec if name == "asked" else None
-    from services.gateway.tools_client import RunTool
+    from services.gateway.tool_loop.client import RunTool
     from shared import clock
 
     run = RunTool(call_id="x", request_id="r", tool="python__gone", arguments={}, deadline=clock.now() + 30)

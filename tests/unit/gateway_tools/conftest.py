@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from services.gateway.tool_loop import ToolLoop
-from services.gateway.tool_selection import ToolSelection
-from services.gateway.tools_client import ToolsClient
+from services.gateway.tool_loop.client import ToolsClient
+from services.gateway.tool_loop.loop import ToolLoop
+from services.gateway.tool_loop.selection import ToolSelection
 from services.tools.app import compose
 from services.tools.providers import python as python_tools
 from shared.config import LiveConfig

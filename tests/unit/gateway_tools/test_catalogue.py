@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from services.gateway.tool_catalogue import Catalogue
-from services.gateway.tool_selection import ToolSelection, select
+from services.gateway.tool_loop.catalogue import Catalogue
+from services.gateway.tool_loop.selection import ToolSelection, select
 from shared.errors import BadRequest, Unavailable
 from shared.messages.tools import Announce, ServerStatus, ToolSpec
 

@@ -223,7 +223,7 @@ async def test_a_client_that_leaves_stops_the_answer(gateway: Gateway) -> None:
 
 
 async def test_an_answer_that_runs_in_another_process_is_stopped_there(gateway: Gateway) -> None:
-    from services.gateway.chat_running import RunningChats
+    from services.gateway.chat.running import RunningChats
 
     resources = gateway.resources
     elsewhere = RunningChats(resources.bus, resources.cache, resources.tasks)

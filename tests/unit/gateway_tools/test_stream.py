@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.tool_stream import weaver
+from services.gateway.tool_loop.stream import weaver
 from shared.wire.sse import SseReader
 from tests.unit.translate.streams import chunk, event
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway import tools_client
-from services.gateway.tools_client import ToolsClient
+from services.gateway.tool_loop import client as tools_client
+from services.gateway.tool_loop.client import ToolsClient
 from services.tools.app import compose
 from services.tools.consumers import DeadLetters
 from services.tools.opening import Opening

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from services.gateway.tool_dialect import ToolDialect
+from services.gateway.tool_loop.dialect import ToolDialect
 from shared.errors import BadRequest
 from shared.messages.gateway import Call
 from shared.messages.tools import ToolSpec

@@ -7,10 +7,10 @@ import structlog
 
 from services.gateway import refusal
 from services.gateway.answers import whole_body
-from services.gateway.tool_calls import Notice
-from services.gateway.tool_dialect import Turn
-from services.gateway.tool_rounds import Broken, End, Rounds
-from services.gateway.tool_stream import weaver
+from services.gateway.tool_loop.calls import Notice
+from services.gateway.tool_loop.dialect import Turn
+from services.gateway.tool_loop.rounds import Broken, End, Rounds
+from services.gateway.tool_loop.stream import weaver
 from shared.errors import Internal, TollwayError, Unavailable
 from shared.messages.gateway import Answer, Ending
 from shared.tasks import Tasks, cancel

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from services.gateway.tool_dialect import DIALECTS
+from services.gateway.tool_loop.dialect import DIALECTS
 from shared.cache import Cache
 from shared.config import LiveConfig
 from shared.errors import CacheUnavailable

@@ -3,14 +3,14 @@
 Wraps an Answerer and is one. Text passes as it comes; calls of our tools and the ends of inner turns stay inside.
 """
 
-from services.gateway.tool_dialect import DIALECTS
-from services.gateway.tool_request import Conversation
-from services.gateway.tool_resume import Resumption
-from services.gateway.tool_rounds import Rounds
-from services.gateway.tool_selection import ToolSelection, select
-from services.gateway.tool_streamed import StreamedAnswer
-from services.gateway.tool_whole import answered_whole
-from services.gateway.tools_client import ToolsClient
+from services.gateway.tool_loop.client import ToolsClient
+from services.gateway.tool_loop.dialect import DIALECTS
+from services.gateway.tool_loop.request import Conversation
+from services.gateway.tool_loop.resume import Resumption
+from services.gateway.tool_loop.rounds import Rounds
+from services.gateway.tool_loop.selection import ToolSelection, select
+from services.gateway.tool_loop.streamed import StreamedAnswer
+from services.gateway.tool_loop.whole import answered_whole
 from shared.messages.gateway import Answer, Answerer, Call
 from shared.service import Resources
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 from services.gateway import refusal
 from services.gateway.answers import WholeAnswer
-from services.gateway.tool_calls import Notice
-from services.gateway.tool_dialect import Turn
-from services.gateway.tool_rounds import Broken, End, Rounds
-from services.gateway.tool_voice import WholeVoice
+from services.gateway.tool_loop.calls import Notice
+from services.gateway.tool_loop.dialect import Turn
+from services.gateway.tool_loop.rounds import Broken, End, Rounds
+from services.gateway.tool_loop.voice import WholeVoice
 from shared.errors import TollwayError
 from shared.messages.gateway import Answer
 

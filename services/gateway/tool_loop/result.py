@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 from msgspec import structs
 
-from services.gateway.tool_budget import Numbering
+from services.gateway.tool_loop.budget import Numbering
 from shared import ids
 from shared.cache import Cache
 from shared.config import LiveConfig

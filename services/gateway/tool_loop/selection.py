@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from services.gateway.tool_catalogue import Catalogue
+from services.gateway.tool_loop.catalogue import Catalogue
 from shared.errors import BadRequest, Forbidden, Unavailable
 from shared.messages.tools import ToolSpec
 from shared.tool_rules import permits

@@ -9,10 +9,10 @@ import structlog
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
-from services.gateway.tool_budget import Budget, Numbering
-from services.gateway.tool_dialect import ToolResult
-from services.gateway.tool_selection import ToolObserver
-from services.gateway.tools_client import ToolsClient
+from services.gateway.tool_loop.budget import Budget, Numbering
+from services.gateway.tool_loop.client import ToolsClient
+from services.gateway.tool_loop.dialect import ToolResult
+from services.gateway.tool_loop.selection import ToolObserver
 from shared import clock, ids, telemetry
 from shared.messages.gateway import Call
 from shared.messages.router import AttemptEnded, AttemptStarted

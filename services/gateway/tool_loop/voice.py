@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from services.gateway.answers import whole_body
-from services.gateway.tool_dialect import DIALECTS, Turn, summed
+from services.gateway.tool_loop.dialect import DIALECTS, Turn, summed
 from shared.messages.gateway import Answer, Dialect
 from shared.wire.json_text import NotJsonError, decode_object, encode
 from shared.wire.tool_call import arguments_text

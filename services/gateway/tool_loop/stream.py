@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from services.gateway.tool_dialect import DIALECTS, Turn, summed
+from services.gateway.tool_loop.dialect import DIALECTS, Turn, summed
 from shared.messages.gateway import Dialect
 from shared.wire.anthropic import AnthropicAccumulator
 from shared.wire.call_tracker import CallTracker

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from msgspec import ValidationError
 
-from services.gateway.tool_catalogue import Catalogue
+from services.gateway.tool_loop.catalogue import Catalogue
 from shared import clock
 from shared.bus import Message
 from shared.errors import BusUnavailable, Unavailable

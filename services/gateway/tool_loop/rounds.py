@@ -7,14 +7,14 @@ from typing import Any
 import structlog
 from msgspec import structs
 
-from services.gateway.tool_budget import Budget, Numbering
-from services.gateway.tool_calls import CallRunner, Outcome, Outcomes, Tell, as_results
-from services.gateway.tool_dialect import DIALECTS, Turn
-from services.gateway.tool_request import Conversation
-from services.gateway.tool_result import READ_RESULT, Shortener
-from services.gateway.tool_resume import Kept, Resumption
-from services.gateway.tool_selection import ToolSelection
-from services.gateway.tools_client import ToolsClient
+from services.gateway.tool_loop.budget import Budget, Numbering
+from services.gateway.tool_loop.calls import CallRunner, Outcome, Outcomes, Tell, as_results
+from services.gateway.tool_loop.client import ToolsClient
+from services.gateway.tool_loop.dialect import DIALECTS, Turn
+from services.gateway.tool_loop.request import Conversation
+from services.gateway.tool_loop.result import READ_RESULT, Shortener
+from services.gateway.tool_loop.resume import Kept, Resumption
+from services.gateway.tool_loop.selection import ToolSelection
 from shared.errors import CacheUnavailable
 from shared.messages.gateway import Answer, Answerer, Call, Ending, Spent
 from shared.service import Resources

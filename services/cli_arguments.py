@@ -118,15 +118,25 @@ def _prices(verbs: _Verbs) -> None:
 
 def _report(verbs: _Verbs) -> None:
     report = verbs.add_parser("report", help="a report about a crypto token, by the server or here")
-    report.add_argument("token", help="its id, e.g. usd-coin")
-    report.add_argument("address", help="its contract address")
+    report.add_argument("token", nargs="?", help="its id, e.g. usd-coin")
+    report.add_argument("address", nargs="?", help="its contract address")
     report.add_argument("--chain", default="ethereum")
     report.add_argument("--days", type=int, default=90)
     report.add_argument("--sample", action="store_true", help="the packaged synthetic data, no network")
     report.add_argument("--out", default=".", help="folder to write to")
-    report.add_argument("--format", default="html", help="comma-separated: html,json,pdf,csv,png")
+    report.add_argument("--format", help="comma-separated: html (default), json, pdf, csv, png")
     report.add_argument("--here", action="store_true", help="make it here, without asking the server at TOLLWAY_URL")
-    report.add_argument("--no-insight", action="store_true", help="no text written by a model")
+    text = report.add_mutually_exclusive_group()
+    text.add_argument("--no-insight", action="store_true", help="no text written by a model")
+    text.add_argument("--model", help="the model that writes the text (default: the configured one)")
+    proof = report.add_mutually_exclusive_group()
+    proof.add_argument(
+        "--evidence", action="store_true", help="made here, with all that was fetched beside it as a zip"
+    )
+    proof.add_argument("--from-evidence", metavar="ZIP", help="the report of that zip again: same bytes, no network")
+    report.add_argument(
+        "--provider-base", action="append", default=[], metavar="NAME=URL", help="made here, a data API at that address"
+    )
     report.add_argument("--language", default="en", choices=("en", "zh"))
     report.add_argument("--strict", action="store_true", help="exit 5 when a source was missing")
     report.add_argument("--config", help="configuration file to make it here with (default ./tollway.yaml if present)")

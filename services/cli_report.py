@@ -23,13 +23,20 @@ NO_SERVER = (401, 403, 404, 405, 500, 502, 503, 504)
 
 
 def report(options: argparse.Namespace) -> int:
-    """Exit codes: 0 ok, 2 usage, 3 token and address do not belong together, 4 no data, 5 partial with --strict."""
+    """Exit codes: 0 ok, 2 usage, 3 token and address do not belong together, 4 no data, 5 partial with --strict.
+
+    From evidence 3 says that a file of it, or the report made of it, is not what its manifest says.
+    """
     # Imported here alone: building a report loads libraries that no other verb should wait for.
     command = importlib.import_module("services.reports.command")
+    if options.from_evidence:
+        again: int = command.run_again(options)
+        return again
     body = command.request_of(options)
     if body is None:
         return USAGE
-    code = None if options.here or options.config else _by_server(body, options, command.NOTHING_KNOWN)
+    only_here = options.here or options.config or options.evidence or options.provider_base
+    code = None if only_here else _by_server(body, options, command.NOTHING_KNOWN)
     here: int = command.run_cli(body, options) if code is None else code
     return here
 

@@ -1,30 +1,34 @@
 """`tollway report TOKEN ADDRESS`: the same stages in this process, without a server, a queue or a database.
 
-Progress goes to stderr, paths to stdout. Exit codes: 0 ok, 2 usage, 3 token and address do not belong together,
-4 no data, 5 partial with --strict.
+Progress goes to stderr, paths to stdout. Exit codes: 0 ok, 2 usage, 3 token and address do not belong together or the
+evidence is not what it says, 4 no data, 5 partial with --strict.
 """
 
 import argparse
 import asyncio
 import sys
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from services.reports import evidence
 from services.reports.errors import BuildError, FieldInvalid, TokenMismatchError, TokenUnknownError
 from services.reports.foreman import Foreman
 from services.reports.identity import Badge
 from services.reports.job import STAGES, Job
 from services.reports.reach import BodyCache, DataTransport, GatewayModel, RemoteCaller
-from services.reports.recipes import ANY_MODEL, NOTHING_KNOWN, Outcome, TokenRecipe
+from services.reports.recipes import ANY_MODEL, NOTHING_KNOWN, Outcome, Stage, TokenRecipe
 from services.reports.request import TOKEN_FORMATS, read
 from services.reports.sources.base import Finding
-from services.reports.sources.gather import Sources
+from services.reports.sources.gather import NAMES, Sources
+from services.reports.sources.tape import Recorder, every_source
 from shared import clock
 from shared.cache import make_cache
 from shared.config import ConfigFault, LiveConfig
+from shared.config.schema import DataSource
 from shared.http_client import HttpClient
 from shared.settings import Settings, read_settings
 
@@ -33,7 +37,11 @@ OK, USAGE, MISMATCH, NO_DATA, PARTIAL = 0, 2, 3, 4, 5
 
 def request_of(options: argparse.Namespace) -> dict[str, Any] | None:
     """The request that the options make; None, and a line that says why, when they make none."""
-    unknown = [form for form in options.format.split(",") if form not in TOKEN_FORMATS]
+    if not (options.token and options.address):
+        _say("tollway report: TOKEN and ADDRESS are needed, or --from-evidence")
+        return None
+    formats = (options.format or "html").split(",")
+    unknown = [form for form in formats if form not in TOKEN_FORMATS]
     if unknown:
         _say(f"tollway report: --format: {unknown[0]!r} is none of {', '.join(TOKEN_FORMATS)}")
         return None
@@ -43,8 +51,8 @@ def request_of(options: argparse.Namespace) -> dict[str, Any] | None:
         "address": options.address,
         "chain": options.chain,
         "days": options.days,
-        "formats": options.format.split(","),
-        "insight": not options.no_insight,
+        "formats": formats,
+        "insight": {"model": options.model} if options.model else not options.no_insight,
         "sample": options.sample,
         "language": options.language,
     }
@@ -55,36 +63,69 @@ def request_of(options: argparse.Namespace) -> dict[str, Any] | None:
         return None
 
 
-def run_cli(request: dict[str, Any], options: argparse.Namespace) -> int:
-    """Build one report here; never raises for what a user can cause."""
+def run_cli(request: dict[str, Any], options: argparse.Namespace, bundle: evidence.Bundle | None = None) -> int:
+    """Build one report here, anew or from evidence; never raises for what a user can cause."""
     try:
         settings = read_settings(config=options.config)
         config = LiveConfig.open(settings)
+        told = config.current.reports.data_sources
+        sources = every_source() if bundle else with_bases(told, options.provider_base)
     except (ConfigFault, ValueError) as error:
         _say(f"tollway report: {error}")
         return USAGE
-    return asyncio.run(_report(request, settings, config, options))
+    return asyncio.run(_report(request, settings, config, sources, options, bundle))
 
 
-async def _report(request: dict[str, Any], settings: Settings, config: LiveConfig, options: argparse.Namespace) -> int:
-    http, cache = HttpClient(), make_cache("memory://")
-    section = config.current.reports
+def run_again(options: argparse.Namespace) -> int:
+    """The report of a bundle once more, without a network, if all of the bundle is what its manifest says."""
+    named = {"token": options.token, "address": options.address}
+    try:
+        bundle = evidence.read(Path(options.from_evidence))
+        asked = bundle.manifest.request | {"type": "token"}
+        request = read(asked | {"formats": options.format.split(",")} if options.format else asked)
+    except (OSError, evidence.EvidenceError, FieldInvalid) as error:
+        _say(f"tollway report: {error}")
+        return USAGE
+    if any((given or request[name]).lower() != request[name] for name, given in named.items()):
+        _say(f"tollway report: this is the evidence of a report about {request['token']} {request['address']}")
+        return USAGE
+    wrong = bundle.differing()
+    for name in wrong:
+        _say(f"tollway report: {name} in the evidence is not what its manifest says")
+    return MISMATCH if wrong else run_cli(request, options, bundle)
+
+
+def with_bases(sources: dict[str, DataSource], bases: list[str]) -> dict[str, DataSource]:
+    """The configured sources, some at another address, given as `name=url`; raises ValueError."""
+    changed = dict(sources)
+    for given in bases:
+        name, _, url = given.partition("=")
+        if name not in NAMES or not url.startswith(("http://", "https://")):
+            raise ValueError(f"--provider-base: {given!r} is not NAME=URL with a name of {', '.join(NAMES)}")
+        changed[name] = changed.get(name, DataSource()).model_copy(update={"base_url": url})
+    return changed
+
+
+async def _report(
+    request: dict[str, Any],
+    settings: Settings,
+    config: LiveConfig,
+    sources: dict[str, DataSource],
+    options: argparse.Namespace,
+    bundle: evidence.Bundle | None,
+) -> int:
+    http, cache, recorder = HttpClient(), make_cache("memory://"), Recorder()
+    tape = bundle.playback() if bundle else recorder
     recipe = TokenRecipe(
-        Sources(DataTransport(http), BodyCache(cache), clock.monotonic, lambda: section.data_sources),
+        Sources(DataTransport(http), BodyCache(cache), clock.monotonic, lambda: sources, tape),
         Foreman(settings.environment),
         GatewayModel(RemoteCaller(http.session, settings.url), Badge(settings)),
-        lambda: section.insight_model or ANY_MODEL,
+        lambda: config.current.reports.insight_model or ANY_MODEL,
     )
-    verbose: bool = options.verbose
-    job = Job("cli", "cli", "token", request, "")
-    out = Path(options.out)
+    if bundle:
+        recipe.stages |= told_stages(bundle.manifest)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            made = await _stages(recipe, job, Path(folder), verbose=verbose)
-            outcome = recipe.outcome(job, made)
-            code = _verdict(outcome, strict=options.strict)
-            if code != NO_DATA:
-                await asyncio.to_thread(_deliver, job, Path(folder), out)
+        return await _built(recipe, request, options, recorder, bundle)
     except TokenMismatchError as error:
         _say(f"tollway report: {error}")
         return MISMATCH
@@ -96,9 +137,43 @@ async def _report(request: dict[str, Any], settings: Settings, config: LiveConfi
         return 1
     finally:
         await http.close()
-    for warning in outcome.warnings:
-        _say(f"warning: {warning}")
+
+
+async def _built(
+    recipe: TokenRecipe,
+    request: dict[str, Any],
+    options: argparse.Namespace,
+    recorder: Recorder,
+    bundle: evidence.Bundle | None,
+) -> int:
+    job, out, verbose = Job("cli", "cli", "token", request, ""), Path(options.out), bool(options.verbose)
+    with tempfile.TemporaryDirectory() as folder:
+        made = await _stages(recipe, job, Path(folder), verbose=verbose)
+        outcome = recipe.outcome(job, made)
+        for warning in outcome.warnings:
+            _say(f"warning: {warning}")
+        code = _verdict(outcome, strict=options.strict)
+        if code == NO_DATA:
+            return code
+        files = await asyncio.to_thread(_deliver, job, Path(folder), out)
+    if options.evidence:
+        kept = evidence.collect(request, made, recorder.heard(), files, clock.now())
+        await asyncio.to_thread(_deliver_evidence, kept, out)
+    if bundle and _says_otherwise(bundle.manifest, files):
+        return MISMATCH
     return code
+
+
+def told_stages(manifest: evidence.Manifest) -> dict[str, Stage]:
+    """The stages whose result no body holds: the clock's and the model's."""
+
+    def told(result: Any) -> Stage:
+        async def stage(job: Job, made: dict[str, bytes], folder: Path) -> bytes:
+            return msgspec.msgpack.encode(result)
+
+        return stage
+
+    return {"resolve": told({"as_of_ms": manifest.as_of_ms, "checked": None}), "insight": told(manifest.insight)}
 
 
 async def _stages(recipe: TokenRecipe, job: Job, folder: Path, *, verbose: bool) -> dict[str, bytes]:
@@ -122,12 +197,31 @@ def _verdict(outcome: Outcome, *, strict: bool) -> int:
     return PARTIAL if outcome.partial and strict else OK
 
 
-def _deliver(job: Job, folder: Path, out: Path) -> None:
+def _deliver(job: Job, folder: Path, out: Path) -> dict[str, bytes]:
     out.mkdir(parents=True, exist_ok=True)
-    for form in job.request["formats"]:
-        target = out / f"{job.request['token']}_report.{form}"
-        target.write_bytes((folder / form).read_bytes())
-        sys.stdout.write(f"{target}\n")
+    files = {f"{job.request['token']}_report.{form}": (folder / form).read_bytes() for form in job.request["formats"]}
+    for name, body in files.items():
+        (out / name).write_bytes(body)
+        sys.stdout.write(f"{out / name}\n")
+    return files
+
+
+def _deliver_evidence(bundle: evidence.Bundle, out: Path) -> None:
+    target = out / f"{bundle.manifest.request['token']}_evidence.zip"
+    evidence.write(bundle, target)
+    sys.stdout.write(f"{target}\n")
+
+
+def _says_otherwise(manifest: evidence.Manifest, files: dict[str, bytes]) -> bool:
+    """Whether a file came out other than it was; one that was not made then is not compared."""
+    wrong = [
+        name for name, body in files.items() if manifest.reports.get(name, "") not in ("", sha256(body).hexdigest())
+    ]
+    made_by, here = manifest.version, evidence.version()
+    by = "" if made_by == here else f"; it was made by version {made_by}, this is {here}"
+    for name in wrong:
+        _say(f"tollway report: {name} is not what it was when the evidence was taken{by}")
+    return bool(wrong)
 
 
 def _say(text: str) -> None:

@@ -83,6 +83,26 @@ class Source(Protocol):
     async def gather(self, subject: Subject) -> Finding: ...
 
 
+class Tape(Protocol):
+    """Stands between the sources and the network, to note what was heard there or to play it again."""
+
+    def settled(self, source: str) -> Finding | None:
+        """What the source came to, where that is known without asking it."""
+
+    async def body(self, source: str, base_url: str, path: str, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+        """What `ask` brings, or brought; `path` has its query and no secrets. Raises SourceError."""
+
+
+class Live:
+    """Every question goes out, nothing is noted."""
+
+    def settled(self, source: str) -> Finding | None:
+        return None
+
+    async def body(self, source: str, base_url: str, path: str, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+        return await ask()
+
+
 @dataclass(slots=True)
 class Pace:
     """A token bucket and a breaker for one host."""
@@ -127,14 +147,17 @@ class Asker:
     secret_query: Mapping[str, str] = field(default_factory=dict)
     timeout_seconds: float = 10.0
     max_bytes: int = BODY_BYTES
+    tape: Tape = field(default_factory=Live)
 
     async def json(self, path: str, query: Mapping[str, Any] | None = None, base_url: str = "") -> Any:
-        plain = f"{(base_url or self.base_url).rstrip('/')}{path}"
-        address = f"{plain}?{urlencode(query)}" if query else plain
+        base = (base_url or self.base_url).rstrip("/")
+        asked = f"{path}?{urlencode(query)}" if query else path
+        address = f"{base}{asked}"
         kept = await self.cache.get(address)
         if kept is not None:
             return msgspec.json.decode(kept)
-        body = await self._ask(plain, {**(query or {}), **self.secret_query})
+        whole = {**(query or {}), **self.secret_query}
+        body = await self.tape.body(self.name, base, asked, lambda: self._ask(f"{base}{path}", whole))
         try:
             # A body of several megabytes takes long enough to decode to stall the loop.
             decoded = await asyncio.to_thread(msgspec.json.decode, body)

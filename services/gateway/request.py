@@ -11,11 +11,12 @@ from services.gateway.callers import Caller
 from services.gateway.identity import Identity, Own, identify
 from shared.errors import BadRequest
 from shared.messages.gateway import Byo, Dialect, Operation
-from shared.wire.nesting import MAX_DEPTH, too_deep
+from shared.wire.nesting import MAX_DEPTH, count_containers, too_deep
 from shared.wire.splice import DoubledNameError, Members
 
 MAX_NAME = 256
 MAX_MESSAGES = 100_000
+MAX_CONTAINERS = 1_000_000  # more than any conversation holds; reading many millions would keep others waiting
 MAX_DIGITS = 4000  # about what can be converted in bounded time
 
 _OWN = frozenset({"session_id", "user_id", "tollway"})
@@ -162,6 +163,8 @@ def read_members(body: bytes) -> Members:
         raise BadRequest(f"The body is not valid JSON: {_reason(body, error)}") from error
     except RecursionError as error:
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.") from error
+    if count_containers(body) > MAX_CONTAINERS:
+        raise BadRequest(f"The body holds more than {MAX_CONTAINERS} objects and arrays.")
     if too_deep(body):
         raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
     if len(body) > MAX_DIGITS and _has_long_number(body):

@@ -88,6 +88,14 @@ async def test_more_messages_than_anybody_has_are_refused(gateway: Gateway) -> N
     assert (answer.status, answer.json()["error"]["param"]) == (400, "messages")
 
 
+async def test_millions_of_small_values_are_refused_before_anybody_looks_at_each(gateway: Gateway) -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"x"}],"a":[' + b"{}," * 3_000_000 + b"{}]}"
+    began = time.process_time()
+    answer = await gateway.ask("/v1/chat/completions", body)
+    assert answer.status == 400
+    assert time.process_time() - began < 4
+
+
 async def test_messages_refuse_in_their_own_shape(gateway: Gateway) -> None:
     answer = await gateway.ask("/v1/messages", CHAT)
     assert answer.status == 400

@@ -36,10 +36,12 @@ def test_the_limit_is_exact_and_a_string_may_be_longer_than_what_is_read_at_once
     assert too_deep(nested(MAX_DEPTH + 1, text))
 
 
-def test_pieces_are_the_whole_text(monkeypatch):
-    monkeypatch.setattr(nesting, "_PIECE_BYTES", 7)
-    body = json.dumps([{"a": 'b"[\\'}, ["long string, longer than a piece"], "[[", {}]).encode()
-    assert b"".join(nesting._pieces(body)) == body
+@pytest.mark.parametrize("size", [1, 2, 7, 64])
+def test_it_does_not_matter_where_a_piece_ends(size, monkeypatch):
+    monkeypatch.setattr(nesting, "_PIECE_BYTES", size)
+    inner = json.dumps([{"a": 'b"[\\'}, ["long string, longer than a piece\\\\"], '\\"[[', {}]).encode()
+    assert not too_deep(b"[" * (MAX_DEPTH - 2) + inner + b"]" * (MAX_DEPTH - 2))
+    assert too_deep(b"[" * (MAX_DEPTH - 1) + inner + b"]" * (MAX_DEPTH - 1))
 
 
 def test_millions_of_small_strings_cost_no_more_memory_than_the_body():

@@ -217,10 +217,9 @@ def _says_otherwise(manifest: evidence.Manifest, files: dict[str, bytes]) -> boo
     wrong = [
         name for name, body in files.items() if manifest.reports.get(name, "") not in ("", sha256(body).hexdigest())
     ]
-    made_by, here = manifest.version, evidence.version()
-    by = "" if made_by == here else f"; it was made by version {made_by}, this is {here}"
     for name in wrong:
-        _say(f"tollway report: {name} is not what it was when the evidence was taken{by}")
+        by = f"made by version {manifest.version}, now by {evidence.version()}"
+        _say(f"tollway report: {name} is not what it was when the evidence was taken ({by})")
     return bool(wrong)
 
 

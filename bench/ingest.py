@@ -1,9 +1,10 @@
 """How fast events come from a producer's spool through the broker into Postgres, and how soon a reader sees them.
 
-    python -m bench.ingest [--rate 0] [--seconds 30] [--warm 5]
+    python -m bench.ingest [--rate 0] [--backlog 0] [--seconds 30] [--warm 5]
 
 Postgres, RabbitMQ, the usage service, one producer and the reader share this machine. With `--rate 0` the producer keeps
 its backlog filled, and what is told is the sustained intake; with a rate, how old events were when `stats/current` showed them.
+With a backlog so many events wait in the broker before the usage service starts, and the producer is gone when it does.
 """
 
 import argparse
@@ -59,26 +60,29 @@ def attempt(dice: random.Random, number: int) -> tuple[AttemptStarted, AttemptEn
     return AttemptStarted(**same), ended
 
 
-async def produce(url: str, folder: pathlib.Path, rate: int) -> None:
-    """Spool events and publish them, at a rate or as fast as they are taken, until killed."""
+async def produce(url: str, folder: pathlib.Path, rate: int, total: int) -> None:
+    """Spool events and publish them, at a rate or as fast as they are taken, until killed or until all are published."""
     bus, spool, dice = make_bus(url), Spool(folder), random.Random(1)
     await bus.open()
     publisher = asyncio.create_task(SpoolPublisher(spool, bus).run())
     started = clock.monotonic()
     made = 0
-    while not publisher.done():
+    while not publisher.done() and (made < total or spool.events_waiting or not total):
         due = int((clock.monotonic() - started) * rate) if rate else made + max(0, BACKLOG - spool.events_waiting)
+        due = min(due, total or due)
         for number in range(made, due):
             began, ended = attempt(dice, number)
             spool.start(began)
             spool.end(ended)
         made = max(made, due)
         await asyncio.sleep(TICK_SECONDS)
-    await publisher
+    publisher.cancel()
+    await asyncio.wait({publisher})
+    await bus.close()
 
 
-def _produce(url: str, folder: pathlib.Path, rate: int) -> None:
-    asyncio.run(produce(url, folder, rate))
+def _produce(url: str, folder: pathlib.Path, rate: int, total: int) -> None:
+    asyncio.run(produce(url, folder, rate, total))
 
 
 class Ground:
@@ -95,8 +99,18 @@ class Ground:
         }  # fmt: skip
         command = [sys.executable, "-m", "services", "serve", "usage", "--port", str(self.port), "--data", str(folder)]
         self.log = (folder / "usage.log").open("wb")
-        self.usage = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=self.log, stderr=self.log)
+        self._open = lambda: subprocess.Popen(command, cwd=ROOT, env=environ, stdout=self.log, stderr=self.log)
+        self.start_usage()
+
+    def start_usage(self) -> None:
+        """Start the usage service and wait until it answers."""
+        self.usage = self._open()
         wait_for(lambda: self.booked() >= 0, 60, "the usage service")
+
+    def stop_usage(self) -> None:
+        """Stop it as an operator would."""
+        self.usage.send_signal(signal.SIGTERM)
+        self.usage.wait(60)
 
     def booked(self) -> int:
         """How many calls of today a reader sees."""
@@ -108,8 +122,7 @@ class Ground:
         return {"usage": self.usage.pid, **servers}
 
     def stop(self) -> None:
-        self.usage.send_signal(signal.SIGTERM)
-        self.usage.wait(60)
+        self.stop_usage()
         for server in self.servers.values():
             server.kill(signal.SIGKILL)
 
@@ -153,19 +166,25 @@ def main() -> None:
     """Start everything, warm up, measure, tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rate", type=int, default=0)
+    parser.add_argument("--backlog", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--warm", type=float, default=5)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tollway-ingest-", ignore_cleanup_errors=True) as name:
         ground = Ground(pathlib.Path(name))
         context = multiprocessing.get_context("spawn")
-        arguments = (ground.servers["rabbitmq"].url, pathlib.Path(name) / "spool", options.rate)
+        arguments = (ground.servers["rabbitmq"].url, pathlib.Path(name) / "spool", options.rate, options.backlog)
         producer = context.Process(target=_produce, args=arguments, daemon=True)
+        if options.backlog:
+            ground.stop_usage()  # it has made its queue
         producer.start()
         try:
+            if options.backlog:
+                producer.join()
+                ground.start_usage()
             wait_for(lambda: ground.booked() > 0, 60, "the first booking")
             time.sleep(options.warm)
-            pids = {**ground.pids(), "producer": producer.pid or 0}
+            pids = {**ground.pids(), **({} if options.backlog else {"producer": producer.pid or 0})}
             spent = {name: cpu_seconds(family(pid)) for name, pid in pids.items()}
             seen = watch(ground.booked, options.seconds)
             spent = {name: cpu_seconds(family(pid)) - spent[name] for name, pid in pids.items()}

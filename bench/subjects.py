@@ -170,6 +170,13 @@ def litellm(provider: str, folder: pathlib.Path) -> Subject:
             }
         )
     )
-    environ = {"LITELLM_LOG": "ERROR", "LITELLM_MODE": "PRODUCTION", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    key = f"sk-{KEY}"  # it starts with a key only
+    environ = {
+        "LITELLM_LOG": "ERROR",
+        "LITELLM_MODE": "PRODUCTION",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_MASTER_KEY": key,
+    }
     process = spawn([program, "--config", str(path), "--port", str(port), "--host", "127.0.0.1"], folder, **environ)
-    return Subject("LiteLLM proxy", f"http://127.0.0.1:{port}/v1/chat/completions", [process])
+    headers = {"authorization": f"Bearer {key}"}
+    return Subject("LiteLLM proxy", f"http://127.0.0.1:{port}/v1/chat/completions", [process], headers)

@@ -136,6 +136,8 @@ def say(
         return ["tok "] * int(behaviour.split("-")[1]), []
     if behaviour == "utf8":
         return ["你好，", "世界 ", "🚦🛣️ ", "żółć ", "\u2028end"], []
+    if behaviour == "rounds":
+        return call_in_rounds(messages)
     if behaviour in TOOL_MODELS:
         return call_tools(behaviour, body, messages)
     return words(SENTENCE), []
@@ -157,6 +159,16 @@ def call_tools(
         arguments = {}
     count = 2 if behaviour in ("tools2", "toolmess") else 1
     return words("Let me look.") if behaviour == "texttool" else [], [(name, arguments) for name in offered[:count]]
+
+
+def call_in_rounds(messages: list[dict[str, Any]]) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
+    """Call what the user wrote down, `[[[name, arguments], …], …]`, a round at a time; then say what the tools said."""
+    rounds = json.loads(last_user_text(messages))
+    said = tool_results(messages)
+    for done, calls in enumerate(rounds):
+        if sum(map(len, rounds[:done])) == len(said):
+            return words(f"Round {done + 1}. "), [(name, arguments) for name, arguments in calls]
+    return words("tools said: " + " | ".join(said)), []
 
 
 def encoded(value: Any) -> bytes:

@@ -28,6 +28,7 @@ BEHAVIOURS = (
     "tool",
     "tools2",
     "toolloop",
+    "rounds",
     "long-100",
     "slow-20",
     "slow-100",

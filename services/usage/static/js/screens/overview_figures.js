@@ -99,10 +99,11 @@ function latencyOf(data) {
   const { latency } = data;
   const p95 = data.cards.latency_p95_ms ? data.cards.latency_p95_ms.value : null;
   const ttft = data.cards.ttft_p95_ms ? data.cards.ttft_p95_ms.value : null;
-  const summary = t("95 of 100 calls end within {p95}; the first token comes within {ttft}.", {
-    p95: unitText(p95, "ms"),
-    ttft: unitText(ttft, "ms"),
-  });
+  const told =
+    ttft === null
+      ? "95 of 100 calls end within {p95}."
+      : "95 of 100 calls end within {p95}; the first token comes within {ttft}.";
+  const summary = t(told, { p95: unitText(p95, "ms"), ttft: unitText(ttft, "ms") });
   const kinds = [
     ["p95", t("Duration p95")],
     ["p50", t("Duration p50")],

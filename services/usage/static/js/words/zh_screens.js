@@ -45,6 +45,7 @@ const overview = {
   less: "少",
   more: "多",
   Latency: "延迟",
+  "95 of 100 calls end within {p95}.": "95% 的调用在 {p95} 内结束。",
   "95 of 100 calls end within {p95}; the first token comes within {ttft}.":
     "95% 的调用在 {p95} 内结束，首个 Token 在 {ttft} 内到达。",
   "Spend by {dimension}": "按{dimension}的花费",

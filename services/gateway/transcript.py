@@ -1,5 +1,6 @@
 """What an answer said, listened to while its bytes pass by."""
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -69,7 +70,7 @@ class Transcript:
         return {name: value for name, value in message.items() if value is not None or name == "content"}
 
 
-class Heard(PassedOn):
+class Heard(PassedOn, ABC):
     """An answer that is listened to; its end is held back until what was heard is kept, so that the client's next
     request finds it.
     """
@@ -96,6 +97,6 @@ class Heard(PassedOn):
         for chunk in held:
             yield chunk
 
+    @abstractmethod
     async def _heard(self, ending: Ending | None) -> None:
         """Keep what was heard; called once, before the end is passed on."""
-        raise NotImplementedError

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Annotated, Any, NoReturn
@@ -22,13 +21,12 @@ from services.reports.progress import follow, until_moved
 from services.reports.request import schema
 from shared.errors import BadRequest, TollwayError, UnsupportedEncoding
 from shared.ids import is_uuid
+from shared.wire.nesting import MAX_DEPTH, too_deep
 
 router = APIRouter(prefix="/v1/reports")
 BODY = {"application/json": {"schema": schema()}}
 BODY_BYTES = 256 * 1024
 KEY_CHARACTERS = 255
-MOST_LEVELS = 200
-STRING, BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"'), re.compile(rb"[\[\]{}]")
 # The page brings its own policy; this one holds even for a browser that opens it as its origin.
 PAGE_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -191,22 +189,14 @@ async def read_json(request: Request) -> Any:
 def parse(body: bytes) -> Any:
     """Strict JSON: no doubled names, no NaN, no lone surrogates; raises BadRequest."""
     try:
-        if _is_too_deep(body):
-            raise BadRequest(f"The body is nested deeper than {MOST_LEVELS} levels.", param="body", code="invalid_json")
+        if too_deep(body):
+            raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.", param="body", code="invalid_json")
         msgspec.json.decode(body)
         return json.loads(body, object_pairs_hook=_unique, parse_constant=_refuse)
     except BadRequest:
         raise
     except (ValueError, RecursionError) as error:
         raise BadRequest("The body is not valid JSON.", param="body", code="invalid_json") from error
-
-
-def _is_too_deep(body: bytes) -> bool:
-    level = deepest = 0
-    for bracket in BRACKETS.findall(STRING.sub(b"", body)):
-        level += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, level)
-    return deepest > MOST_LEVELS
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

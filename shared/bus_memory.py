@@ -230,7 +230,8 @@ class MemorySubscription:
         deadline = clock.monotonic() + wait_seconds
         while len(found) < most and (left := deadline - clock.monotonic()) > 0:
             try:
-                more = await asyncio.wait_for(self._next(), left)
+                async with asyncio.timeout(left):
+                    more = await self._next()
             except TimeoutError:
                 break
             if more is None:

@@ -120,7 +120,8 @@ class Reader(ABC):
             if len(found) < most:
                 self._arrived.clear()
                 try:
-                    await asyncio.wait_for(self._arrived.wait(), left)
+                    async with asyncio.timeout(left):  # wait_for may lose a cancellation that comes with a delivery
+                        await self._arrived.wait()
                 except TimeoutError:
                     break
         return found

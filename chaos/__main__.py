@@ -1,120 +1,66 @@
-"""`make chaos`: kill -9 of every process and server at random under load, then outages of a minute, with the figures.
+"""`make chaos`: kill -9 of processes and servers under load, then outages of a minute, with the figures.
 
-python -m chaos [--kills 200] [--seed 1] [--outage 60] [--threads 6] [--keep]
+python -m chaos [--kills 200] [--rounds 2] [--seed 1] [--outage 60] [--threads 6]
+
+First every labelled point, `rounds` times; then at random until `kills` have died; then the broker is gone for
+`outage` seconds, then the database. At the end the books are compared.
 """
 
 import argparse
 import pathlib
 import random
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 
 from chaos.books import judge
+from chaos.ground import TOOL, Ground
 from chaos.load import Load
-from chaos.servers import Server
-from tests.system.stack import Stack, wait_for
+from chaos.outage import outage
+from chaos.points import POINTS
 
 VICTIMS = ("router", "router", "usage", "usage", "gateway", "tools", "rabbitmq", "postgres")
-SETTLE_SECONDS = 120.0
 
 
-class Ground:
-    """A split Tollway on servers of its own, all of which may die."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        self.servers = {kind: Server(kind, folder) for kind in ("postgres", "rabbitmq", "redis")}
-        for server in self.servers.values():
-            server.start()
-        data = folder / "tollway"
-        data.mkdir()
-        self.stack = Stack(data, {kind: server.url for kind, server in self.servers.items()})
-
-    def kill(self, name: str) -> None:
-        if name in self.servers:
-            self.servers[name].kill()
-            self.servers[name].start()
-        else:
-            self.stack.kill(name, signal.SIGKILL)
-            self.stack.start_service(name)
-
-    def revive(self) -> list[str]:
-        """Start what ended by itself, as whoever runs it would; it should not have to."""
-        dead = [name for name in self.stack.services if self.stack.processes[name].poll() is not None]
-        for name in dead:
-            print(f"  {name} ended by itself:\n{self.stack.log(name)[-1500:]}", flush=True)
-            self.stack.start_service(name)
-        return dead
-
-    def explain(self) -> None:
-        """What the services say of themselves when something did not come back."""
-        for name in self.stack.services:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{self.stack.ports[name]}/ready", timeout=5) as answer:
-                    told = answer.read().decode()
-            except urllib.error.HTTPError as error:
-                told = error.read().decode()
-            except OSError as error:
-                told = str(error)
-            print(f"--- {name}: {told}\n{self.stack.log(name)[-2500:]}")
-        for kind, server in self.servers.items():
-            print(f"--- {kind}\n{(server.folder / 'output.log').read_text(errors='replace')[-1500:]}")
-
-    def stop(self) -> None:
-        self.stack.stop()
-        for server in self.servers.values():
-            server.kill(signal.SIGKILL)
-
-    def settle(self) -> None:
-        """Until everything is up and every event has arrived."""
-        self.stack.wait_ready(90)
-        last = -1
-
-        def quiet() -> bool:
-            nonlocal last
-            now = int(self.stack.usage("health").get("events", 0) or 0)
-            before, last = last, now
-            time.sleep(3)
-            return now == before
-
-        wait_for(quiet, SETTLE_SECONDS, "the ledger is quiet")
-
-
-def killing(ground: Ground, options: argparse.Namespace, dice: random.Random) -> Counter[str]:
+def at_points(ground: Ground, rounds: int, dice: random.Random) -> tuple[Counter[str], list[str]]:
+    """Somebody dies at each labelled point; who died, and the points nobody came by."""
     killed: Counter[str] = Counter()
-    while sum(killed[name] for name in set(VICTIMS)) < options.kills:
+    missed: list[str] = []
+    for number in range(rounds):
+        for point in dice.sample(POINTS, len(POINTS)):
+            ground.stack.wait_ready(90)
+            if ground.strike(point):
+                killed[point.service if point.victim == "itself" else point.victim] += 1
+                killed[point.service] += point.at_start
+            else:
+                missed.append(point.name)
+                print(f"  never reached: {point.name}", flush=True)
+            killed["(ended by itself)"] += len(ground.revive())
+        print(f"  round {number + 1}: {len(POINTS)} labelled points", flush=True)
+    return killed, missed
+
+
+def at_random(ground: Ground, kills: int, dice: random.Random) -> Counter[str]:
+    """So many kills, of anybody, at any moment."""
+    killed: Counter[str] = Counter()
+    for number in range(1, kills + 1):
         time.sleep(dice.uniform(0.05, 0.6))
         victim = dice.choice(VICTIMS)
         ground.kill(victim)
         killed[victim] += 1
         killed["(ended by itself)"] += len(ground.revive())
-        if killed.total() % 20 == 0:
-            print(f"  {killed.total()} kills", flush=True)
+        if number % 20 == 0:
+            print(f"  {number} kills at random", flush=True)
             ground.stack.wait_ready(90)
     return killed
-
-
-def outage(ground: Ground, kind: str, seconds: float) -> tuple[int, int]:
-    """The server is gone for that long; how many requests were asked, and how many failed because of it."""
-    load = Load(ground.stack.url, 2, seed=7)
-    ground.servers[kind].kill()
-    load.start()
-    time.sleep(seconds)
-    failed = sum(count for outcome, count in load.outcomes.items() if outcome.startswith(("status 5", "connection")))
-    asked = load.outcomes.total()
-    ground.servers[kind].start()
-    load.stop()
-    return asked, failed
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m chaos")
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--outage", type=float, default=60)
     parser.add_argument("--threads", type=int, default=6)
@@ -134,25 +80,33 @@ def main() -> int:
 
 def _run(ground: Ground, options: argparse.Namespace, started: float) -> int:
     ground.stack.start()
-    load = Load(ground.stack.url, options.threads, options.seed)
+    dice = random.Random(options.seed)
+    load = Load(ground.stack.url, options.threads, options.seed, tool=TOOL)
     load.start()
-    killed = killing(ground, options, random.Random(options.seed))
+    killed, missed = at_points(ground, options.rounds, dice)
+    killed += at_random(ground, max(0, options.kills - _kills(killed)), dice)
     load.stop()
-    print(f"kills: {killed.total()} ({', '.join(f'{name} {count}' for name, count in sorted(killed.items()))})")
     print(
-        f"requests: {load.outcomes.total()} ({', '.join(f'{name} {count}' for name, count in load.outcomes.most_common())})"
+        f"kills: {_kills(killed)} ({', '.join(f'{name} {count}' for name, count in sorted(killed.items()) if count)})"
     )
-    quiet = True
-    for kind in ("rabbitmq", "postgres") if options.outage else ():
+    asked = ", ".join(f"{name} {count}" for name, count in load.outcomes.most_common())
+    print(f"requests: {load.outcomes.total()} ({asked})")
+    calm = True
+    for seed, kind in enumerate(("rabbitmq", "postgres") if options.outage else ()):
         ground.stack.wait_ready(90)
-        asked, failed = outage(ground, kind, options.outage)
-        quiet = quiet and not failed
-        print(f"{kind} gone for {options.outage:g} s: {asked} requests, {failed} failed because of it")
+        found = outage(ground, kind, options.outage, seed=options.seed + 1000 + seed)
+        calm = calm and found.holds
+        print(found.line(), flush=True)
     ground.settle()
-    verdict = judge(ground.stack, ground.servers["postgres"].url)
+    verdict = judge(ground.stack, ground.servers["postgres"].url, ground.tool_books)
     print("\n".join(verdict.lines()))
-    print(f"{'exact' if verdict.holds and quiet else 'NOT EXACT'} after {time.monotonic() - started:.0f} s")
-    return 0 if verdict.holds and quiet else 1
+    exact = verdict.holds and calm and not missed
+    print(f"{'exact' if exact else 'NOT EXACT'} after {time.monotonic() - started:.0f} s")
+    return 0 if exact else 1
+
+
+def _kills(killed: Counter[str]) -> int:
+    return sum(count for name, count in killed.items() if not name.startswith("("))
 
 
 if __name__ == "__main__":

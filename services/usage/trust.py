@@ -19,6 +19,7 @@ PROOF = "proof"
 # A batch waits at most this long on purpose; below it nothing lags.
 _CALM_SECONDS = 1.0
 _JUST_NOW_SECONDS = 10.0
+_KEPT_IN_TABLES = ("events", "events_total", "gaps", "unpriced", "quarantined", "drift_events", "complete_until")
 
 
 async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict[str, Any]:
@@ -44,6 +45,7 @@ async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict
         "lag_seconds": lag,
         "lag_events": (depth or 0) + waiting,
         "queue_depth": depth,
+        "database_connected": True,
         "bus_connected": ledger.resources.bus.connected,
         "spool_events": waiting,
         "gaps": gaps,
@@ -80,6 +82,29 @@ async def health(connection: AsyncConnection, ledger: Ledger, scope: str, *, see
     if sees_all:
         body |= await _details(connection, ledger)
     return body
+
+
+async def blind(ledger: Ledger) -> dict[str, Any]:
+    """What can be told without the database: what waits for it, and since when."""
+    now, depth, spool = clock.now(), await ledger.resources.bus.depth(USAGE_QUEUE), ledger.resources.spool
+    lag = round(now - ledger.live.number / 1000, 3)
+    waiting = (depth or 0) + spool.events_waiting
+    return {
+        "status": "degraded",
+        "freshness": lag,
+        "freshness_seconds": lag,
+        "lag": waiting,
+        "lag_seconds": lag,
+        "lag_events": waiting,
+        "queue_depth": depth,
+        "database_connected": False,
+        "bus_connected": ledger.resources.bus.connected,
+        "spool_events": spool.events_waiting,
+        **dict.fromkeys(_KEPT_IN_TABLES),
+        "zone": ledger.zone.name,
+        "timezone": ledger.zone.name,
+        "currency": ledger.currency,
+    }
 
 
 async def _details(connection: AsyncConnection, ledger: Ledger) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class Stack:
     config: dict[str, Any] = field(default_factory=dict)
     environ: dict[str, str] = field(default_factory=dict)
     replicas: tuple[str, ...] = ()  # more of a service when split, named after it: "gateway2"
+    module: str = "services"  # what is run as the `tollway` command
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,7 +143,7 @@ class Stack:
         listen = ["--port", str(self.ports[name] if self.split is not None else self.ports["gateway"])]
         rest = ["--config", str(self.config_path), "--data", str(self.data / name)]
         verb = ["up"] if self.split is None else ["serve", name.rstrip("23456789")]
-        self._spawn(name, [sys.executable, "-m", "services", *verb, *listen, *rest])
+        self._spawn(name, [sys.executable, "-m", self.module, *verb, *listen, *rest])
 
     def wait_ready(self, seconds: float = 120.0) -> None:
         for name in self.services:

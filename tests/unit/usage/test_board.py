@@ -222,3 +222,18 @@ async def test_the_page_is_served_under_a_strict_policy(books: Books) -> None:
     assert (await books.client.post("/static/js/main.js")).status_code == 405
     assert (await books.client.get("/")).status_code == 307
     assert (await books.client.get("/docs")).status_code == 200
+
+
+async def test_health_answers_while_the_database_is_away(tmp_path: Path) -> None:
+    async with opened(tmp_path) as books:
+        await fill(books)
+        assert (await books.get("health"))["database_connected"]
+        books.ledger.live.number -= 90_000
+        books.resources.database.ready.clear()  # as after a connection that was refused
+        told = await books.get("health")
+        assert (await books.client.get("/api/ai_usage/stats/current")).status_code == 503
+        books.resources.database.ready.set()
+    assert told["status"] == "degraded"
+    assert told["database_connected"] is False
+    assert told["lag_seconds"] > 90
+    assert told["lag_events"] == 0

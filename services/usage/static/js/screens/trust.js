@@ -6,6 +6,11 @@ import { t } from "../i18n.js";
 const SLOW_SECONDS = 30;
 
 function verdict(trust) {
+  if (trust.database_connected === false)
+    return {
+      tone: "bad",
+      text: t("The database is away; {n} messages wait for it and none is lost.", { n: grouped(trust.lag_events ?? 0) }),
+    };
   const wrong = [];
   if (trust.gaps) wrong.push(t("{n} gaps in the sequence", { n: grouped(trust.gaps) }));
   if (trust.drift_events) wrong.push(t("{n} events of drift", { n: grouped(trust.drift_events) }));

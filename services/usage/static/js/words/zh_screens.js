@@ -3,6 +3,7 @@
 const overview = {
   "Can these numbers be trusted?": "这些数字可信吗？",
   "All events are here.": "事件已全部入账。",
+  "The database is away; {n} messages wait for it and none is lost.": "数据库暂不可用；{n} 条消息等待入账，不会丢失。",
   "All {n} events up to {time} are here.": "截至 {time} 的全部 {n} 个事件均已入账。",
   "{n} gaps in the sequence": "序列缺口 {n} 处",
   "{n} events of drift": "偏差 {n} 个事件",

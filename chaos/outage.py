@@ -41,17 +41,17 @@ class Outage:
 
 def outage(ground: Ground, kind: str, seconds: float, seed: int) -> Outage:
     """Take the server away for that long, and wait for what was held meanwhile."""
-    load = Load(ground.stack.url, 2, seed, tool=TOOL)
+    load = Load(ground.stack.url, 4, seed, tool=TOOL)
     ground.servers[kind].kill()
     load.start()
     end, lag = time.monotonic() + seconds, 0.0
     while time.monotonic() < end:
-        lag = max(lag, _lag(ground))
         time.sleep(1)
+        lag = max(lag, _lag(ground))
     failed = sum(count for outcome, count in load.outcomes.items() if outcome.startswith(("status 5", "connection")))
     asked = load.outcomes.total()
-    ground.servers[kind].start()
     load.stop()
+    ground.servers[kind].start()
     return Outage(kind, seconds, asked, failed, lag, _drained(ground))
 
 

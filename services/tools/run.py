@@ -114,7 +114,8 @@ class Runner:
             return
         self._remember(speaker, event)
         await speaker.finish(event)
-        await delivery.ack()
+        if not early:
+            await delivery.ack()
         log.info(
             "tool_ran", tool=run.tool, call_id=run.call_id, request_id=run.request_id, outcome=event.code or event.kind
         )

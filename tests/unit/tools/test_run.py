@@ -104,6 +104,7 @@ async def test_a_tool_with_side_effects_is_acknowledged_before_it_runs() -> None
         delivery = Handed(a_call(), inbox.address)
         await worker.runner.handle(delivery)
     assert fates == [["ack"]]
+    assert delivery.fate == ["ack"]
 
 
 async def test_an_idempotent_tool_is_acknowledged_after_it_ran() -> None:

@@ -264,23 +264,13 @@ def interrupted(known: Open, now: float) -> AttemptEnded:
         usage = progress.usage
         if usage.input_tokens is None and started.input_tokens_estimate is not None:
             usage = usage.merge(TokenUsage(input_tokens=started.input_tokens_estimate))
-    return AttemptEnded(
-        event_id=started.event_id,
-        request_id=started.request_id,
-        attempt=started.attempt,
-        timestamp=started.timestamp,
-        kind=started.kind,
-        named=started.named,
-        provider=started.provider,
-        model=started.model,
-        requested_model=started.requested_model,
+    return started.ended(
         usage=usage,
         usage_source="none" if usage is None else "estimated",
         duration_ms=max(0.0, (now - started.timestamp) * 1000) if progress is None else None,
         ttft_ms=progress.ttft_ms if progress else None,
         status="interrupted",
         error_msg="Tollway stopped before the answer ended",
-        traceparent=started.traceparent,
     )
 
 

@@ -10,7 +10,7 @@ from services.router.estimate import Tokenizer, by_size
 from shared import clock, telemetry
 from shared.ids import new_id
 from shared.messages.gateway import Call, Spent
-from shared.messages.router import AttemptEnded, AttemptProgress, AttemptStarted
+from shared.messages.router import AttemptProgress, AttemptStarted
 from shared.spool import Spool
 from shared.translate.progress import Progress
 from shared.wire.usage import TokenUsage
@@ -29,9 +29,9 @@ class Meter:
         "_call",
         "_ended",
         "_next_progress",
-        "_number",
         "_span",
         "_spool",
+        "_started",
         "_target",
         "_tokenizer",
         "event_id",
@@ -49,29 +49,26 @@ class Meter:
         self.spent: Spent | None = None
         self._spool = spool
         self._call = call
-        self._number = number
         self._target = target
         self._began = clock.monotonic()
         self._next_progress = 0.0
         self._ended = False
         self._span = _span(call, number, target) if telemetry.enabled() else INVALID_SPAN
         self.traceparent = telemetry.traceparent(self._span)
-        if spool is None:  # an operation that costs nothing, such as counting tokens
-            return
-        spool.start(
-            AttemptStarted(
-                event_id=self.event_id,
-                request_id=call.request_id,
-                attempt=number,
-                timestamp=self.started_at,
-                named=call.named,
-                provider=target.provider,
-                model=target.model,
-                requested_model=call.model,
-                input_tokens_estimate=by_size(call.body),
-                traceparent=self.traceparent,
-            )
+        self._started = AttemptStarted(
+            event_id=self.event_id,
+            request_id=call.request_id,
+            attempt=number,
+            timestamp=self.started_at,
+            named=call.named,
+            provider=target.provider,
+            model=target.model,
+            requested_model=call.model,
+            input_tokens_estimate=by_size(call.body),
+            traceparent=self.traceparent,
         )
+        if spool is not None:  # None: an operation that costs nothing, such as counting tokens
+            spool.start(self._started)
 
     @property
     def elapsed_ms(self) -> float:
@@ -117,15 +114,7 @@ class Meter:
             provider=target.provider, model=target.model, requested_model=call.model, usage=usage, usage_source=source
         )
         self._spool.end(
-            AttemptEnded(
-                event_id=self.event_id,
-                request_id=call.request_id,
-                attempt=self._number,
-                timestamp=self.started_at,
-                named=call.named,
-                provider=target.provider,
-                model=target.model,
-                requested_model=call.model,
+            self._started.ended(
                 usage=usage,
                 usage_source=source,
                 duration_ms=round(self.elapsed_ms, 3),
@@ -133,7 +122,6 @@ class Meter:
                 status=status,
                 error_msg=error[:_LONGEST_ERROR] if error else None,
                 bytes_out=bytes_out,
-                traceparent=self.traceparent,
             )
         )
 

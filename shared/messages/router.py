@@ -4,6 +4,8 @@
 `AttemptEnded` is the usage event; it is published to `USAGE_QUEUE` and becomes one row of the ledger.
 """
 
+from typing import Any
+
 import msgspec
 
 from shared.bus import Queue
@@ -31,6 +33,22 @@ class AttemptStarted(
     input_tokens_estimate: int | None = None
     traceparent: str | None = None  # the attempt's span
     version: int = 1
+
+    def ended(self, **how: Any) -> "AttemptEnded":
+        """The end of this attempt, with what is known now."""
+        return AttemptEnded(
+            event_id=self.event_id,
+            request_id=self.request_id,
+            attempt=self.attempt,
+            timestamp=self.timestamp,
+            kind=self.kind,
+            named=self.named,
+            provider=self.provider,
+            model=self.model,
+            requested_model=self.requested_model,
+            traceparent=self.traceparent,
+            **how,
+        )
 
 
 class AttemptProgress(

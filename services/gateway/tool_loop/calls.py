@@ -15,7 +15,7 @@ from services.gateway.tool_loop.dialect import ToolResult
 from services.gateway.tool_loop.selection import ToolObserver
 from shared import clock, ids, telemetry
 from shared.messages.gateway import Call
-from shared.messages.router import AttemptEnded, AttemptStarted
+from shared.messages.router import AttemptStarted
 from shared.messages.tools import RunTool, ToolEvent, ToolSpec
 from shared.spool import Spool
 from shared.tool_rules import SchemaUnusable, argument_faults
@@ -57,10 +57,7 @@ Outcomes = dict[ToolCall, Outcome]  # by the whole call: not every model gives i
 class _Booked:
     """The ledger's entry of one call."""
 
-    event_id: str
-    attempt: int
-    timestamp: float
-    traceparent: str | None
+    started: AttemptStarted
     began: float = field(default_factory=clock.monotonic)
 
 
@@ -151,7 +148,7 @@ class CallRunner:
             return outcome
         finally:
             TOOL_CALLS.labels(spec.server, status).inc()
-            self._book_end(booked, spec, status, error, outcome.bytes_out if outcome else None)
+            self._book_end(booked, status, error, outcome.bytes_out if outcome else None)
 
     async def _answered(
         self,
@@ -212,38 +209,27 @@ class CallRunner:
         return _refused("timeout", "no outcome came")
 
     def _book_start(self, spec: ToolSpec) -> _Booked:
-        booked = _Booked(ids.new_id(), self._numbering.take(), clock.now(), telemetry.traceparent())
         started = AttemptStarted(
-            event_id=booked.event_id,
+            event_id=ids.new_id(),
             request_id=self._call.request_id,
-            attempt=booked.attempt,
-            timestamp=booked.timestamp,
+            attempt=self._numbering.take(),
+            timestamp=clock.now(),
             kind="tool",
             named=self._call.named,
             provider=spec.server,
             model=spec.name,
             requested_model=self._call.model,
-            traceparent=booked.traceparent,
+            traceparent=telemetry.traceparent(),
         )
         self._spool.start(started)
-        return booked
+        return _Booked(started)
 
-    def _book_end(self, booked: _Booked, spec: ToolSpec, status: str, error: str, bytes_out: int | None) -> None:
-        ended = AttemptEnded(
-            event_id=booked.event_id,
-            request_id=self._call.request_id,
-            attempt=booked.attempt,
-            timestamp=booked.timestamp,
-            kind="tool",
-            named=self._call.named,
-            provider=spec.server,
-            model=spec.name,
-            requested_model=self._call.model,
+    def _book_end(self, booked: _Booked, status: str, error: str, bytes_out: int | None) -> None:
+        ended = booked.started.ended(
             duration_ms=(clock.monotonic() - booked.began) * 1000,
             status=status,
             error_msg=error[:500] or None,
             bytes_out=bytes_out,
-            traceparent=booked.traceparent,
         )
         self._spool.end(ended)
 

@@ -90,7 +90,7 @@ def _run(ground: Ground, options: argparse.Namespace, started: float) -> int:
         f"kills: {_kills(killed)} ({', '.join(f'{name} {count}' for name, count in sorted(killed.items()) if count)})"
     )
     asked = ", ".join(f"{name} {count}" for name, count in load.outcomes.most_common())
-    print(f"requests: {load.outcomes.total()} ({asked})")
+    print(f"requests: {load.outcomes.total()} ({asked}), the slowest {load.slowest_seconds:.1f} s")
     calm = True
     for seed, kind in enumerate(("rabbitmq", "postgres") if options.outage else ()):
         ground.stack.wait_ready(90)

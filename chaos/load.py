@@ -5,6 +5,7 @@ import json
 import random
 import re
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,7 @@ class Load:
         self, url: str, threads: int, seed: int, models: Sequence[str] = MODELS, tool: str | None = None
     ) -> None:
         self.outcomes: Counter[str] = Counter()
+        self.slowest_seconds = 0.0
         self._models = models
         self._tool = tool
         self.token = ADMIN
@@ -49,11 +51,13 @@ class Load:
 
     def _run(self, dice: random.Random) -> None:
         while not self._stop.is_set():
+            began = time.monotonic()
             try:
                 self.outcomes[self._ask(dice)] += 1
             except (OSError, http.client.HTTPException):
                 self.outcomes["connection lost"] += 1
                 self._stop.wait(0.2)
+            self.slowest_seconds = max(self.slowest_seconds, time.monotonic() - began)
 
     def _ask(self, dice: random.Random) -> str:
         connection = http.client.HTTPConnection(self._url.hostname or "", self._url.port, timeout=60)

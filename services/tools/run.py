@@ -102,12 +102,13 @@ class Runner:
             await delivery.ack()
             return
         early = not self._is_idempotent(run.tool)
-        if early:
-            may_start = await self._claim(run, delivery.delivery_count)
+        if early and not await self._claim(run, delivery.delivery_count):
             await delivery.ack()
-            if not may_start:
-                await speaker.finish(_failure(speaker, OutcomeUnknown()))
-                return
+            await speaker.finish(_failure(speaker, OutcomeUnknown()))
+            return
+        await speaker.started()
+        if early:  # after that was said: should this worker die now, the caller knows whose call it was
+            await delivery.ack()
         event = await self._traced_outcome(run, speaker)
         if not early and self._stopping and event.kind == "cancelled":
             await delivery.reject(requeue=True)
@@ -161,7 +162,6 @@ class Runner:
         return event
 
     async def _outcome(self, run: RunTool, speaker: Speaker) -> ToolEvent:
-        await speaker.started()
         began = clock.monotonic()
         seconds = run.deadline - clock.now()
         context = Context(run.call_id, run.key_id, seconds, run.max_bytes, speaker.chunk)

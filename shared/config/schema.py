@@ -118,12 +118,28 @@ class Routing(Section):
     timeouts: Timeouts = Timeouts()
 
 
+_TAKEN = frozenset(
+    ("/health", "/ready", "/metrics", "/docs", "/openapi.json", "/api/tools", "/api/servers")
+    + tuple(f"{base}/{name}" for base in ("/v1", "/api/v1") for name in ("messages", "embeddings", "models"))
+    + tuple(f"/api/chat/{name}" for name in ("stream", "stream/direct", "abort"))
+)
+_TAKEN_BELOW = ("/admin", "/api/ai_usage", "/v1/reports", "/static/", "/v1/messages/", "/api/v1/messages/")
+
+
 class ChatPaths(Section):
     """Paths that answer chat completions: the defaults replaced, prefixed, or joined by more."""
 
     replace: tuple[str, ...] = ()
     prefix: tuple[str, ...] = ()
     append: tuple[str, ...] = ()
+
+    @field_validator("replace", "append")
+    @classmethod
+    def _free(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for path in value:
+            if path.rstrip("/") in _TAKEN or path.startswith(_TAKEN_BELOW):
+                raise ValueError(f"{path!r} already answers something else")
+        return value
 
     @field_validator("replace", "prefix", "append")
     @classmethod

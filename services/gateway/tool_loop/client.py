@@ -1,6 +1,7 @@
 """The gateway's end of the bus to the tool workers: who is there, running a call, and calling it off."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -200,16 +201,22 @@ class ToolsClient:
             await asyncio.sleep(LOOK_SECONDS)
             if not self._bus.connected:
                 self.catalogue.excuse_silence()
+                self._doubt_silence()
                 continue
             await self._ask_outcomes()
             for worker in self.catalogue.forget_silent():
                 log.warning("tool_worker_gone", worker=worker)
                 self._worker_gone(worker)
 
+    def _doubt_silence(self) -> None:
+        """What workers say now does not get here: ask for every outcome as soon as the broker is back."""
+        for waiting in self._waiting.values():
+            waiting.heard = -math.inf
+
     async def _ask_outcomes(self) -> None:
         """An outcome may have been lost while the broker was away: ask for those of which nothing was heard lately."""
         now = clock.monotonic()
-        silent = [waiting for waiting in self._waiting.values() if waiting.worker and now - waiting.heard > ASK_SECONDS]
+        silent = [waiting for waiting in self._waiting.values() if now - waiting.heard > ASK_SECONDS]
         if not silent:
             return
         for waiting in silent:

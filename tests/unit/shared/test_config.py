@@ -93,6 +93,16 @@ def test_the_seeds_variables_fill_what_the_file_leaves_unsaid():
     assert degpt.headers == {"Cookie": "c", "User-Agent": "ua"}
 
 
+def test_a_chat_path_that_answers_something_else_is_refused():
+    assert faults("chat_paths: {append: [/admin/keys]}") == [
+        "line 1: chat_paths.append: '/admin/keys' already answers something else"
+    ]
+    for path in ("/v1/reports/x", "/api/v1/messages", "/health", "/api/chat/stream"):
+        assert faults(f"chat_paths: {{replace: [{path}]}}")
+    paths = "chat_paths: {append: [/talk, /v2/chat/completions], prefix: [/mine]}"
+    assert parse_config(paths, {}).chat_paths.append == ("/talk", "/v2/chat/completions")
+
+
 def test_degpts_base_model_is_there_beside_the_models_it_lists():
     seed = {"DEGPT_BASE_URL": "https://d.test/api"}
     assert list(parse_config("", seed).models) == ["gpt-4o-mini"]

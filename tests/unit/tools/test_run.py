@@ -107,6 +107,20 @@ async def test_a_tool_with_side_effects_is_acknowledged_before_it_runs() -> None
     assert delivery.fate == ["ack"]
 
 
+async def test_who_has_a_call_is_told_before_it_is_acknowledged() -> None:
+    """A worker that dies right after the acknowledgement must be known as the one that had the call."""
+    said: list[list[str]] = []
+
+    class Watched(Handed):
+        async def ack(self) -> None:
+            said.append([decode(message.body, ToolEvent).kind for message in inbox._messages])
+
+    worker = Worker(OneTool(answer))
+    async with worker.bus.inbox() as inbox:
+        await worker.runner.handle(Watched(a_call(), inbox.address))
+    assert said == [["started"]]
+
+
 async def test_an_idempotent_tool_is_acknowledged_after_it_ran() -> None:
     fates: list[list[str]] = []
 

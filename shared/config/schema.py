@@ -118,12 +118,15 @@ class Routing(Section):
     timeouts: Timeouts = Timeouts()
 
 
+_BASES = ("/v1", "/api/v1")
 _TAKEN = frozenset(
-    ("/health", "/ready", "/metrics", "/docs", "/openapi.json", "/api/tools", "/api/servers")
-    + tuple(f"{base}/{name}" for base in ("/v1", "/api/v1") for name in ("messages", "embeddings", "models"))
-    + tuple(f"/api/chat/{name}" for name in ("stream", "stream/direct", "abort"))
+    {
+        *("/health", "/ready", "/metrics", "/docs", "/openapi.json", "/api/tools", "/api/servers"),
+        *("/api/chat/stream", "/api/chat/stream/direct", "/api/chat/abort"),
+        *(f"{base}/{name}" for base in _BASES for name in ("messages", "embeddings", "models")),
+    }
 )
-_TAKEN_BELOW = ("/admin", "/api/ai_usage", "/v1/reports", "/static/", "/v1/messages/", "/api/v1/messages/")
+_TAKEN_BELOW = ("/admin/", "/api/ai_usage/", "/v1/reports/", "/static/", *(f"{base}/messages/" for base in _BASES))
 
 
 class ChatPaths(Section):
@@ -137,7 +140,7 @@ class ChatPaths(Section):
     @classmethod
     def _free(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for path in value:
-            if path.rstrip("/") in _TAKEN or path.startswith(_TAKEN_BELOW):
+            if path.rstrip("/") in _TAKEN or f"{path}/".startswith(_TAKEN_BELOW):
                 raise ValueError(f"{path!r} already answers something else")
         return value
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from shared.config.schema import Price as ConfiguredPrice
-from shared.config.schema import Usage as UsageSection
+from shared.config.usage import Price as ConfiguredPrice
+from shared.config.usage import Usage as UsageSection
 from shared.money import Money, divide, per_million
 from shared.rates import Rate, Rates
 from shared.wire.usage import TokenUsage

@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from services.router.errors import BaseUrlRefused
 from services.router.providers.base import Provider
 from services.router.providers.openai import OpenAIProvider
-from shared.config.schema import Byo as ByoSection
-from shared.config.schema import Provider as ProviderConfig
-from shared.config.schema import Timeouts
+from shared.config.providers import Provider as ProviderConfig
+from shared.config.providers import Timeouts
+from shared.config.surfaces import Byo as ByoSection
 from shared.http_client import GuardedResolver, HttpClient
 from shared.messages.gateway import Byo
 from shared.security import AddressRefused, check_url

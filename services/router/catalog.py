@@ -6,7 +6,8 @@ from functools import cached_property
 
 import msgspec
 
-from shared.config.schema import Config, Provider
+from shared.config.providers import Provider
+from shared.config.schema import Config
 from shared.messages.gateway import ModelInfo
 
 DEMO = "demo"

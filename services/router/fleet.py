@@ -6,8 +6,8 @@ from services.router.providers.anthropic import AnthropicProvider
 from services.router.providers.base import Provider
 from services.router.providers.demo import DemoProvider
 from services.router.providers.openai import OpenAIProvider
-from shared.config.schema import Provider as ProviderConfig
-from shared.config.schema import Timeouts
+from shared.config.providers import Provider as ProviderConfig
+from shared.config.providers import Timeouts
 from shared.http_client import HttpClient
 
 _KINDS: dict[str, type[Provider]] = {

@@ -12,7 +12,7 @@ from services.router.errors import Failure, rejected_credentials
 from services.router.providers.base import Provider
 from services.router.record import Records
 from shared import clock
-from shared.config.schema import Routing
+from shared.config.providers import Routing
 from shared.lifecycle import Lifecycle
 
 log = structlog.get_logger(__name__)

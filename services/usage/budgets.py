@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from services.usage.event import Event
 from services.usage.zone import Span, Zone, last_of_month
-from shared.config.schema import Alert
+from shared.config.usage import Alert
 from shared.money import decimal_of, nano_of
 
 # The rollup dimension behind each kind of limit, and the event's field.

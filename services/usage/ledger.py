@@ -12,7 +12,7 @@ from services.usage.prices import Prices
 from services.usage.proof import Proof
 from services.usage.reprice import Repricing
 from services.usage.zone import Zone, zone_of
-from shared.config.schema import Usage
+from shared.config.usage import Usage
 from shared.service import Resources
 
 

@@ -2,6 +2,7 @@
 
 from shared.config.live import LiveConfig
 from shared.config.load import ConfigFault, load_config, parse_config
-from shared.config.schema import Config, Provider, Target
+from shared.config.providers import Provider, Target
+from shared.config.schema import Config
 
 __all__ = ["Config", "ConfigFault", "LiveConfig", "Provider", "Target", "load_config", "parse_config"]

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from shared import errors
-from shared.config.schema import Config, Section
+from shared.config.schema import Config
+from shared.config.section import Section
 from shared.errors import TollwayError
 from tests.architecture import env_example
 

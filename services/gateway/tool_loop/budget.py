@@ -1,7 +1,7 @@
 """What one request may spend on tools, and the numbers its attempts are given."""
 
 from shared import clock
-from shared.config.schema import ToolLimits
+from shared.config.tools import ToolLimits
 
 
 class Budget:

@@ -9,8 +9,8 @@ import msgspec
 from services.router.catalog import Listed, Target
 from services.router.exchange import Exchange, Prepared, post, post_lean
 from services.router.keys import KeyRing
-from shared.config.schema import Provider as ProviderConfig
-from shared.config.schema import Timeouts
+from shared.config.providers import Provider as ProviderConfig
+from shared.config.providers import Timeouts
 from shared.http_client import Session, Timeout
 from shared.http_lean import LeanClients
 from shared.messages.gateway import Call

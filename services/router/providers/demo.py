@@ -11,8 +11,8 @@ from services.router.providers.anthropic import read_message
 from services.router.providers.base import Provider, StreamReader, Whole, asked
 from services.router.providers.openai import read_completion
 from shared import clock
-from shared.config.schema import Provider as ProviderConfig
-from shared.config.schema import Timeouts
+from shared.config.providers import Provider as ProviderConfig
+from shared.config.providers import Timeouts
 from shared.http_client import Session
 from shared.ids import new_id
 from shared.messages.gateway import Call

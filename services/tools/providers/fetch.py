@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 from services.tools.errors import ToolFailed
 from services.tools.providers.base import Outcome
-from shared.config.schema import Tools
+from shared.config.tools import Tools
 from shared.http_client import HttpClient, HttpError, Response, Timeout, read_capped
 from shared.security import AddressRefused, check_url, checked_addresses
 

@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from services.tools.errors import ToolUnknown
 from services.tools.providers.base import Context, Outcome
 from shared.config import LiveConfig
-from shared.config.schema import Config, McpServer
+from shared.config.schema import Config
+from shared.config.tools import McpServer
 from shared.messages.tools import ServerStatus, ToolSpec
 from shared.tasks import cancel
 

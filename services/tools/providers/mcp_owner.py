@@ -21,7 +21,7 @@ from services.tools.providers.mcp_http import http_transport
 from services.tools.providers.mcp_result import outcome_of
 from services.tools.providers.mcp_stdio import stdio_transport
 from shared import clock
-from shared.config.schema import McpServer
+from shared.config.tools import McpServer
 from shared.messages.tools import ServerStatus, ToolSpec
 
 log = structlog.get_logger(__name__)

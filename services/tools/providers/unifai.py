@@ -14,7 +14,7 @@ import msgspec
 from services.tools.errors import ToolFailed, ToolForbidden
 from services.tools.providers.base import Context, Outcome, fingerprint, tool_name
 from shared.config import LiveConfig
-from shared.config.schema import UnifAI
+from shared.config.tools import UnifAI
 from shared.http_client import HttpClient, HttpError, Timeout, read_capped
 from shared.messages.tools import ServerStatus, ToolSpec
 

@@ -11,7 +11,7 @@ from services.tools.errors import ToolFailed
 from services.tools.providers.base import Outcome
 from services.tools.providers.fetch import REFUSED, fetch_url
 from shared import security
-from shared.config.schema import Tools
+from shared.config.tools import Tools
 from shared.http_client import HttpClient
 
 PAGE = "<html><head><style>x{}</style><script>evil()</script></head><body><h1>Toll</h1><p>five &euro;</p></body></html>"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared import prices_genai
-from shared.config.schema import Usage
+from shared.config.usage import Usage
 from shared.money import Money
 from shared.prices import BUILT_IN, Price, PriceBook, Tier, flat
 from shared.rates import Rate, Rates

@@ -72,7 +72,8 @@ async def compose(
         await outbox.add(JOB, job_id, due_at)
 
     # One set for all builders of the process: the pace of a data source is shared.
-    recipes = make_recipes(resources, gateway, usage)
+    foreman = Foreman(settings.environment)
+    recipes = make_recipes(resources, foreman, gateway, usage)
 
     def builder(number: int) -> Builder:
         worker = worker_name(incarnation, number)
@@ -96,9 +97,8 @@ async def compose(
         revealed(settings.webhook_secret),
         relay.wake.set,
     )
-    return Part(
-        "reports", routes(desk), {**workers, "relay": relay.run, "webhooks": herald.run, "sweeper": sweeper.run}
-    )
+    moving = {**workers, "relay": relay.run, "webhooks": herald.run, "sweeper": sweeper.run}
+    return Part("reports", routes(desk), moving, closers=[foreman.close])
 
 
 def routes(desk: Desk) -> FastAPI:
@@ -117,7 +117,7 @@ def folder(settings: Settings, directory: str | None) -> Path:
 
 
 def make_recipes(
-    resources: Resources, gateway: Callable[[], App | None] | None, usage: App | None
+    resources: Resources, foreman: Foreman, gateway: Callable[[], App | None] | None, usage: App | None
 ) -> dict[str, Recipe]:
     settings, config = resources.settings, resources.config
     badge = Badge(settings)
@@ -125,7 +125,6 @@ def make_recipes(
     session = resources.http.session
     ask_gateway = LocalCaller(gateway) if gateway else RemoteCaller(session, settings.url)
     ask_usage = LocalCaller(lambda: usage) if usage else RemoteCaller(session, settings.usage_url)
-    foreman = Foreman(settings.environment)
     sources = Sources(
         DataTransport(resources.http),
         BodyCache(resources.cache),

@@ -114,11 +114,11 @@ async def _report(
     options: argparse.Namespace,
     bundle: evidence.Bundle | None,
 ) -> int:
-    http, cache, recorder = HttpClient(), make_cache("memory://"), Recorder()
+    http, cache, recorder, foreman = HttpClient(), make_cache("memory://"), Recorder(), Foreman(settings.environment)
     tape = bundle.playback() if bundle else recorder
     recipe = TokenRecipe(
         Sources(DataTransport(http), BodyCache(cache), clock.monotonic, lambda: sources, tape),
-        Foreman(settings.environment),
+        foreman,
         GatewayModel(RemoteCaller(http.session, settings.url), Badge(settings)),
         lambda: config.current.reports.insight_model or ANY_MODEL,
     )
@@ -136,6 +136,7 @@ async def _report(
         _say(f"tollway report: {error}")
         return 1
     finally:
+        await foreman.close()
         await http.close()
 
 

@@ -37,11 +37,12 @@ DARK = {
     "badwash": "#46231f",
 }
 _VARIABLE = re.compile(r"var\(--(\w+)\)")
+_HOVER = re.compile(r"<title>[^<]*</title>")
 
 
 def fixed(svg: str, palette: dict[str, str] = LIGHT) -> str:
-    """Variables replaced by colours, for readers that know no CSS variables (PDF, PNG)."""
-    return _VARIABLE.sub(lambda match: palette.get(match.group(1), "#000"), svg)
+    """Variables replaced by colours, for readers that know no CSS variables and no pointer (PDF, PNG)."""
+    return _VARIABLE.sub(lambda match: palette.get(match.group(1), "#000"), _HOVER.sub("", svg))
 
 
 def width_of(text: str, size: float, *, bold: bool = False) -> float:

@@ -73,6 +73,8 @@ async def service(data: Path, *, reports=None, usage=None, gateway=None, workers
             for task in running:
                 await cancel(task)
             await resources.tasks.drain(1)
+            for close in part.closers:
+                await close()
             for task in running:
                 if not task.cancelled() and task.exception():
                     raise task.exception()

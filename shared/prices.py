@@ -24,8 +24,8 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Nano-units per million tokens, for calls of more input tokens than `over`; all their tokens pay it."""
 
     over: int = -1
-    input: int
-    output: int
+    input: int | None = None
+    output: int | None = None
     cache_read: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
@@ -45,7 +45,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     valid_to: float | None = None
 
     def cost(self, usage: TokenUsage | None) -> Money | None:
-        """What the tokens cost, rounded once; None when neither input nor output was told."""
+        """What the tokens cost, rounded once; None when neither input nor output was told, or tokens have no price."""
         if usage is None or usage.total_tokens is None:
             return None
         total_in, total_out = usage.input_tokens or 0, usage.output_tokens or 0
@@ -53,14 +53,16 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         read = min(usage.cache_read_tokens or 0, total_in)
         write = min(usage.cache_write_tokens or 0, total_in - read)
         reasoning = min(usage.reasoning_tokens or 0, total_out)
-        amount = (
-            (total_in - read - write) * tier.input
-            + read * _own(tier.cache_read, tier.input)
-            + write * _own(tier.cache_write, tier.input)
-            + (total_out - reasoning) * tier.output
-            + reasoning * _own(tier.reasoning, tier.output)
+        parts = (
+            (total_in - read - write, tier.input),
+            (read, _own(tier.cache_read, tier.input)),
+            (write, _own(tier.cache_write, tier.input)),
+            (total_out - reasoning, tier.output),
+            (reasoning, _own(tier.reasoning, tier.output)),
         )
-        return Money(divide(amount, MILLION), self.currency)
+        if any(count and price is None for count, price in parts):
+            return None
+        return Money(divide(sum(count * (price or 0) for count, price in parts), MILLION), self.currency)
 
     def holds_at(self, at: float) -> bool:
         """Whether this price is in force at a Unix time."""
@@ -79,7 +81,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return found
 
 
-def _own(own: int | None, holder: int) -> int:
+def _own(own: int | None, holder: int | None) -> int | None:
     return holder if own is None else own
 
 

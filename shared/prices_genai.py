@@ -72,11 +72,11 @@ def _price(maker: str, model: str, prices: Any) -> Price | None:
 
 def _tier(prices: Any, over: int) -> Tier:
     units = {unit: _nano(getattr(prices, name), over) for name, unit in _UNITS.items()}
-    # Embeddings have no output price and speech no input price: nothing is generated or read there.
+    # Embeddings have no output price: tokens that come out all the same are unpriced, not free.
     return Tier(
         over=over,
-        input=units["input"] or 0,
-        output=units["output"] or 0,
+        input=units["input"],
+        output=units["output"],
         cache_read=units["cache_read"],
         cache_write=units["cache_write"],
         reasoning=units["reasoning"],

@@ -98,6 +98,9 @@ class Spending:
     def in_currency(self, price: Price, usage: TokenUsage) -> int:
         """The cost in usage.currency; without a rate the amount itself counts, never nothing."""
         money = price.cost(usage)
+        if money is None and usage.is_told:
+            # Tokens of a bucket that the price does not name, such as what an embedding model puts out.
+            money = self._ceiling().cost(usage)
         if money is None:
             return 0
         told = self._book.in_currency(money, self._config.current.usage.currency, clock.now())
@@ -138,9 +141,9 @@ class Spending:
         self._told_book = True
 
     def _find(self, provider: str | None, model: str | None, requested: str | None) -> Price:
-        found = self._book.find(provider, model, requested, clock.now())
-        if found is not None:
-            return found
+        return self._book.find(provider, model, requested, clock.now()) or self._ceiling()
+
+    def _ceiling(self) -> Price:
         usage = self._config.current.usage
         if usage.unpriced_ceiling is not None:
             section = usage.model_copy(update={"prices": {"unpriced": usage.unpriced_ceiling}})

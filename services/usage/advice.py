@@ -96,8 +96,8 @@ def wilson(successes: int, calls: int) -> tuple[float, float]:
 def _cost_on(ground: Ground, model: str, sums: Sums) -> int | None:
     """What the tokens would cost at another model, caches lost: its cache has not seen them."""
     price = ground.find(model)
-    if price is None:
-        return None
+    if price is None or sums.tokens != sums.input_tokens + sums.output_tokens:
+        return None  # totals without a split cannot be priced at all
     cost = price.cost(TokenUsage(sums.input_tokens, sums.output_tokens, None, None, sums.reasoning_tokens))
     return None if cost is None else ground.rates.convert_nano(cost.nano, cost.currency, ground.currency, ground.now)
 
@@ -140,12 +140,11 @@ def cacheable_input(ground: Ground) -> Iterable[dict[str, Any]]:
         if price is None or sums.calls < LEAST_CALLS or sums.input_tokens < _LONG_INPUT * sums.calls:
             continue
         tier = price.tiers[0]
-        if tier.cache_read is None or tier.cache_read >= tier.input or (sums.cache_share or 0) >= _LITTLE_CACHED:
+        cheaper = 0 if tier.input is None or tier.cache_read is None else tier.input - tier.cache_read
+        if cheaper <= 0 or (sums.cache_share or 0) >= _LITTLE_CACHED:
             continue
         fresh = sums.input_tokens - sums.cache_read_tokens
-        nano = ground.rates.convert_nano(
-            fresh * (tier.input - tier.cache_read) // 1_000_000, price.currency, ground.currency, ground.now
-        )
+        nano = ground.rates.convert_nano(fresh * cheaper // 1_000_000, price.currency, ground.currency, ground.now)
         if nano and nano >= _LEAST_NANO:
             yield {
                 "kind": "cacheable_input",

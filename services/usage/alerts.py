@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 
 _MICRO = 1_000_000
 UNPRICED = "unpriced"
+# Of an alert about calls that the model's own price cannot price; the others are about models without one.
+_UNSPLIT = 1
 
 
 class Alerts:
@@ -44,8 +46,9 @@ class Alerts:
                 for name, sums in sorted(spent.items()):
                     await self._raise(connection, budget, name, sums.cost_nano, now)
         day = self._zone.day(self._zone.today(now)).start
-        for model in sorted({event.model or "" for event in fresh if event.unpriced and event.total_tokens}):
-            await self._raise_unpriced(connection, model, day, now)
+        unpriced = {(e.model or "", _UNSPLIT if e.price_version else 0) for e in fresh if e.unpriced and e.total_tokens}
+        for model, reason in sorted(unpriced):
+            await self._raise_unpriced(connection, model, reason, day, now)
 
     async def settle(self) -> None:
         """Resolve what is over: the period ended, the spending was corrected, the limit changed, a price came."""
@@ -88,14 +91,20 @@ class Alerts:
                     told = {**_data(values), "scope": budget.by, "period": budget.period}
                     await self._post(connection, alert_id, "budget.threshold_reached", told, now)
 
-    async def _raise_unpriced(self, connection: AsyncConnection, model: str, day: int, now: float) -> None:
+    async def _raise_unpriced(self, connection: AsyncConnection, model: str, reason: int, day: int, now: float) -> None:
+        name = model or "a model without a name"
+        why = (
+            f"calls of {name} came without a split of their tokens, or in a bucket or currency that has no price"
+            if reason == _UNSPLIT
+            else f"{name} has no price"
+        )
         values = {
             "kind": UNPRICED,
             "budget": UNPRICED,
             "name": model,
             "period_start": day,
-            "threshold": 0,
-            "text": f"{model or 'a model without a name'} has no price: what it costs is missing from every total",
+            "threshold": reason,
+            "text": f"{why}: what it costs is missing from every total",
             "at_us": round(now * _MICRO),
         }
         if await store.raise_alert(connection, values) is not None:
@@ -104,6 +113,8 @@ class Alerts:
     async def _over(
         self, connection: AsyncConnection, alert: Any, budgets: dict[str, Budget], now: float
     ) -> str | None:
+        if alert.kind == UNPRICED and alert.threshold == _UNSPLIT:
+            return None if alert.period_start == self._zone.day(self._zone.today(now)).start else "the day ended"
         if alert.kind == UNPRICED:
             return "a price is known now" if self._has_price(alert.name, now) else None
         if alert.kind != "budget":

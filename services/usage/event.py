@@ -99,7 +99,7 @@ def event_of(ended: AttemptEnded, book: PriceBook, currency: str, now: float) ->
         requested_model=_text(ended.requested_model),
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
-        total_tokens=usage.total_tokens,
+        total_tokens=ended.total_tokens if usage.total_tokens is None else usage.total_tokens,
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
         reasoning_tokens=usage.reasoning_tokens,
@@ -135,6 +135,9 @@ def priced(event: Event, book: PriceBook, currency: str) -> None:
     event.price_version = f"{price.source} {price.version or ''}".strip()
     if (cost := price.cost(event.usage)) is not None:
         event.cost_nano, event.currency = cost.nano, cost.currency
+    elif event.total_tokens is not None:
+        # A total without a split, or a bucket that the price does not name: what it costs is not known.
+        event.unpriced = 1
 
 
 def to_base(event: Event, book: PriceBook, currency: str) -> None:
@@ -176,7 +179,7 @@ def _check(ended: AttemptEnded) -> None:
         raise Poison("kind, status or usage_source is unknown")
     if not 0 < ended.attempt < 2**31:
         raise Poison("attempt is out of range")
-    counts = msgspec.structs.astuple(ended.usage) if ended.usage else ()
+    counts = (*(msgspec.structs.astuple(ended.usage) if ended.usage else ()), ended.total_tokens)
     if any(count is not None and not 0 <= count <= MOST_TOKENS for count in counts):
         raise Poison("a token count is out of range")
 

@@ -91,7 +91,8 @@ def attempt_of(record: Record, place: str, key_id: str | None, now: float) -> At
         record.cache_write_tokens,
         record.reasoning_tokens,
     )
-    told = usage.total_tokens is not None
+    total = record.total_tokens if usage.total_tokens is None else usage.total_tokens
+    told = total is not None
     return AttemptEnded(
         event_id=ids.new_id() if record.event_id is None else foreign_id(key_id, record.event_id),
         request_id=record.request_id or ids.request_id(),
@@ -109,6 +110,7 @@ def attempt_of(record: Record, place: str, key_id: str | None, now: float) -> At
         model=record.model,
         requested_model=record.requested_model or record.model,
         usage=usage if told else None,
+        total_tokens=record.total_tokens,
         usage_source=record.usage_source or ("provider" if told else "none"),
         duration_ms=record.duration_ms,
         ttft_ms=record.ttft_ms,

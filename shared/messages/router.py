@@ -76,6 +76,7 @@ class AttemptEnded(
     model: str | None = None
     requested_model: str | None = None
     usage: TokenUsage | None = None
+    total_tokens: int | None = None  # of callers that know no split into input and output; else it follows from usage
     usage_source: str = "none"  # provider | estimated | none
     duration_ms: float | None = None
     ttft_ms: float | None = None

@@ -163,8 +163,7 @@ def _shown(ledger: Ledger, price: Price) -> dict[str, Any]:
         "currency": price.currency,
     }
     for unit in ("input", "output", "cache_read", "cache_write", "reasoning"):
-        value = getattr(tier, unit)
-        row[unit] = None if value is None else _per_1k(value)
+        row[unit] = _per_1k(getattr(tier, unit))
     return {
         **row,
         "tiers": [
@@ -178,7 +177,9 @@ def _shown(ledger: Ledger, price: Price) -> dict[str, Any]:
     }
 
 
-def _per_1k(per_million: int) -> Decimal:
+def _per_1k(per_million: int | None) -> Decimal | None:
+    if per_million is None:
+        return None
     value = Decimal(per_million).scaleb(-12)
     return decimal_of(per_million // 1000) if per_million % 1000 == 0 else Decimal(format(value, "f"))
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tollway import get_usage_monitor, record_ai_usage
+from tollway import get_usage_monitor, record_ai_usage, track_ai_usage
 from tollway.ids import new_event_id
 from tollway.usage.journal import Journal, LineFile
 
@@ -45,6 +45,24 @@ def test_daily_hourly_monthly_and_current_figures_agree(monitor):
     assert current.today.calls == current["current_hour"]["calls"] == 2
     assert (daily.period, hourly.period, monthly.period) == ("daily", "hourly", "monthly")
     assert json.loads(json.dumps(daily)) == daily
+
+
+def test_a_total_without_a_split_is_counted_and_its_cost_unknown(monitor):
+    alone = {"input_tokens": None, "output_tokens": None, "total_tokens": 2700}
+    record = book(**alone, session_id="s")
+    told = [record[name] for name in ("input_tokens", "output_tokens", "total_tokens", "cost", "unpriced")]
+    assert told == [None, None, 2700, None, True]
+    assert record["usage_source"] == "provider"
+    book(**alone, cost=0.0164)
+    daily = monitor.get_daily_summary()
+    assert (daily.total_tokens, daily.total_cost, daily.unpriced_calls) == (5400, 0.0164, 1)
+    assert monitor.get_session_stats("s").tokens == 2700
+    assert book(input_tokens=2000, output_tokens=None, total_tokens=2700)["output_tokens"] == 700
+
+
+def test_an_answer_that_tells_nothing_but_a_total_keeps_it(monitor):
+    track_ai_usage("f", "voyage-3")(lambda: {"usage": {"total_tokens": 12}})()
+    assert monitor.get_daily_summary().total_tokens == 12
 
 
 def test_other_hours_days_and_months_are_empty(monitor):

@@ -391,6 +391,7 @@ def test_a_helper_that_cannot_connect_is_a_failed_call(monkeypatch):
     [
         ({"usage": {"prompt_tokens": 5, "completion_tokens": 6, "total_tokens": 11}}, (5, 6)),
         ({"usage": {"prompt_tokens": 5, "total_tokens": 5}}, (5, 0)),
+        ({"usage": {"prompt_tokens": 5, "total_tokens": 9}}, (5, 4)),
         ({"usage": {"input_tokens": 5, "output_tokens": 6}}, (5, 6)),
         ({"usage": {"input_tokens": 5, "cache_read_input_tokens": 4, "output_tokens": 6}}, (9, 6)),
         (

@@ -55,6 +55,14 @@ def test_what_was_not_told_is_not_priced_and_zero_costs_zero(tokens: int, other:
     assert price.cost(TokenUsage(None, tokens)) == Money(2_000_000 * tokens, "CNY")
 
 
+def test_tokens_of_a_bucket_without_a_price_are_unpriced_and_never_free() -> None:
+    embedding = Price(model="m", currency="USD", tiers=(Tier(input=20_000_000),))
+    assert embedding.cost(TokenUsage(1000, 0)) == Money(20_000, "USD")
+    assert embedding.cost(TokenUsage(1000, None)) == Money(20_000, "USD")
+    assert embedding.cost(TokenUsage(1000, 1)) is None
+    assert prices_genai.find("openai", "text-embedding-3-small", 1_790_000_000).cost(TokenUsage(1000, 5)) is None  # type: ignore[union-attr]
+
+
 def test_the_first_source_that_knows_the_name_decides() -> None:
     section = Usage.model_validate(
         {"prices": {"qwen-plus": {"input": 1, "output": 1}, "gpt-4o": {"input": "2", "output": 3}}}

@@ -1,5 +1,7 @@
 """Recording what was spent elsewhere."""
 
+import csv
+
 import pytest
 
 from tests.fakes.ledger import Books
@@ -108,6 +110,37 @@ async def test_unknown_fields_and_other_peoples_words_do_no_harm(books: Books) -
 async def test_too_many_at_once_is_413(books: Books) -> None:
     answer = await books.client.post("/api/ai_usage/record", json=[GOOD] * 10_001)
     assert answer.status_code == 413
+
+
+async def test_a_total_without_a_split_is_kept_counted_and_unpriced(books: Books) -> None:
+    told = {"model": "qwen-plus", "function": "f", "user_id": "u", "session_id": "s", "total_tokens": 2700}
+    await books.post("record", told)
+    (event,) = (await books.get("events"))["events"]
+    names = ("input_tokens", "output_tokens", "total_tokens", "cost", "currency", "unpriced", "usage_source")
+    assert tuple(event[name] for name in names) == (None, None, 2700, None, None, True, "provider")
+    day = await books.get("stats/daily")
+    assert (day["total_tokens"], day["input_tokens"], day["total_cost"], day["unpriced_calls"]) == (2700, 0, 0, 1)
+    assert day["by_model"] == {"qwen-plus": {"calls": 1, "total_tokens": 2700, "cost": 0}}
+    assert (await books.get("top_users"))["top_users"][0]["tokens"] == 2700
+    assert (await books.get("stats/session/s"))["tokens"] == 2700
+    exported = await books.post("export_report", format="csv")
+    (row,) = csv.DictReader((await books.client.get(exported["download_url"])).text.splitlines())
+    assert (row["input_tokens"], row["output_tokens"], row["total_tokens"], row["cost"]) == ("", "", "2700", "")
+    (alert,) = (await books.get("alerts"))["alerts"]
+    assert (alert["kind"], alert["name"], alert["state"]) == ("unpriced", "qwen-plus", "firing")
+    assert "without a split" in alert["text"]
+    await books.ledger.alerts.settle()
+    assert (await books.get("alerts"))["alerts"][0]["state"] == "firing"
+    assert (await books.post("proof"))["ok"]
+    period = {"from": "2020-01-01", "to": "2030-01-01", "dry_run": False}
+    assert (await books.post("prices/reprice", period))["changed"] == 0
+
+
+async def test_a_total_without_a_split_costs_what_its_caller_says(books: Books) -> None:
+    await books.post("record", {"model": "qwen-plus", "total_tokens": 2700, "cost": 0.0164})
+    (event,) = (await books.get("events"))["events"]
+    assert (event["total_tokens"], event["cost"], event["currency"], event["unpriced"]) == (2700, 0.0164, "CNY", False)
+    assert (await books.get("alerts"))["alerts"] == []
 
 
 async def test_a_total_tells_what_was_not_told_beside_it(books: Books) -> None:

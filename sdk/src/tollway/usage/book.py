@@ -60,25 +60,28 @@ def record_ai_usage(  # noqa: PLR0913 - the seed's own signature
     cache_read_tokens: int | None = None,
     cache_write_tokens: int | None = None,
     reasoning_tokens: int | None = None,
+    total_tokens: int | None = None,
     timestamp: float | None = None,
     event_id: str | None = None,
     **extra: Any,
 ) -> dict[str, Any] | None:
     """Books one call by hand and returns its record. Never raises; unknown token counts are None, not 0.
 
-    `cost` overrides the price table; further keywords (provider, request_id, …) become fields of the record.
+    `cost` overrides the price table; `total_tokens` is for callers that know no split of it. Further keywords
+    (provider, request_id, …) become fields of the record.
     """
     try:
         around = current_labels()
         usage = Usage(
             model=str(model),
             function=str(function),
-            tokens=Tokens(
+            tokens=Tokens.told(
                 count(input_tokens),
                 count(output_tokens),
-                count(cache_read_tokens),
-                count(cache_write_tokens),
-                count(reasoning_tokens),
+                count(total_tokens),
+                cache_read=count(cache_read_tokens),
+                cache_write=count(cache_write_tokens),
+                reasoning=count(reasoning_tokens),
             ),
             cost=cost,
             duration_ms=duration_ms,

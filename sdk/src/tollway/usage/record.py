@@ -61,7 +61,7 @@ def make_record(usage: Usage, pricing: type[ModelPricing] = ModelPricing) -> dic
         "error_msg": usage.error_msg[:LONGEST_ERROR] if usage.error_msg else None,
         "event_id": usage.event_id or new_event_id(),
         "currency": price.get("currency", "CNY") if price else "CNY" if cost is not None else None,
-        "unpriced": price is None and cost is None,
+        "unpriced": cost is None and (price is None or tokens.total is not None),
         "usage_source": "none" if tokens.total is None else "provider",
         "status": usage.status or ("ok" if usage.success else "error"),
     }

@@ -16,11 +16,20 @@ class Tokens:
     cache_read: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    whole: int | None = None  # what some tell without a split; it counts only where input and output are not known
+
+    @classmethod
+    def told(cls, entire: int | None, output: int | None, whole: int | None, **parts: int | None) -> "Tokens":
+        """The counts as told; the one that is not told is what the total leaves of the other."""
+        if whole is not None and (entire is None) != (output is None) and whole >= (entire or 0) + (output or 0):
+            rest = whole - (entire or 0) - (output or 0)
+            entire, output = (rest if entire is None else entire), (rest if output is None else output)
+        return cls(entire, output, whole=whole, **parts)
 
     @property
     def total(self) -> int | None:
         if self.input is None and self.output is None:
-            return None
+            return self.whole
         return (self.input or 0) + (self.output or 0)
 
 
@@ -76,7 +85,8 @@ class Meter:
         read, write = known.get("cache_read"), known.get("cache_write")
         if entire is not None and self._cache_is_extra:
             entire += (read or 0) + (write or 0)
-        return Tokens(entire, known.get("output"), read, write, known.get("reasoning"))
+        parts = {"cache_read": read, "cache_write": write, "reasoning": known.get("reasoning")}
+        return Tokens.told(entire, known.get("output"), known.get("whole"), **parts)
 
     def _read(self, usage: object) -> None:
         prompt = field(usage, "prompt_tokens_details", "input_tokens_details")
@@ -93,15 +103,10 @@ class Meter:
             "cache_read": inner_read if extra_read is None else extra_read,
             "cache_write": inner_write if extra_write is None else extra_write,
             "reasoning": count(field(answer, "reasoning_tokens", "thinking_tokens")),
+            # embeddings tell a prompt and a total and have no output at all; some tell nothing but a total
+            "whole": count(field(usage, "total_tokens")),
         }
         self._known.update({name: value for name, value in found.items() if value is not None})
-        # embeddings tell a prompt and a total, and have no output at all
-        if (
-            found["output"] is None
-            and found["input"] is not None
-            and count(field(usage, "total_tokens")) == found["input"]
-        ):
-            self._known.setdefault("output", 0)
 
 
 def _ends(item: object) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, or_, select, update
+from sqlalchemy import Row, exists, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -49,10 +49,17 @@ async def post(connection: AsyncConnection, values: dict[str, Any]) -> None:
 
 
 async def due(connection: AsyncConnection, now_us: int, limit: int = 20) -> Sequence[Row[Any]]:
-    """Notices that should be sent now."""
+    """Notices that should be sent now; what is said second about an alert waits for the first."""
+    earlier = outbox.alias()
+    behind = exists().where(
+        earlier.c.alert_id == outbox.c.alert_id,
+        earlier.c.id < outbox.c.id,
+        earlier.c.delivered_us.is_(None),
+        earlier.c.given_up_us.is_(None),
+    )
     statement = (
         select(outbox)
-        .where(outbox.c.delivered_us.is_(None), outbox.c.given_up_us.is_(None), outbox.c.next_us <= now_us)
+        .where(outbox.c.delivered_us.is_(None), outbox.c.given_up_us.is_(None), outbox.c.next_us <= now_us, ~behind)
         .order_by(outbox.c.id)
         .limit(limit)
     )

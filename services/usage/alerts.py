@@ -51,11 +51,16 @@ class Alerts:
             await self._raise_unpriced(connection, model, reason, day, now)
 
     async def settle(self) -> None:
-        """Resolve what is over: the period ended, the spending was corrected, the limit changed, a price came."""
+        """Resolve what is over: the period ended, the spending was corrected, the limit changed, a price came.
+
+        And raise what corrections and changed limits made due, which no booking may ever do.
+        """
         now = clock.now()
         budgets = {budget.id: budget for budget in self.budgets(now)}
         async with self._database.begin() as connection:
             await ledger.lock(connection)
+            for budget in budgets.values():
+                await self._raise_due(connection, budget, now)
             for alert in await store.open_alerts(connection):
                 if (reason := await self._over(connection, alert, budgets, now)) is None:
                     continue
@@ -68,6 +73,13 @@ class Alerts:
     @property
     def _zone(self) -> Zone:
         return zone_of(self._config.current.usage.timezone)
+
+    async def _raise_due(self, connection: AsyncConnection, budget: Budget, now: float) -> None:
+        names = ["model"] if budget.by == "total" else None if budget.match is None else [budget.match]
+        spent = await rollups.by_name(connection, "", budget.dimension, budget.span, names)
+        for name, sums in sorted(spent.items()):
+            if name:
+                await self._raise(connection, budget, name, sums.cost_nano, now)
 
     async def _raise(self, connection: AsyncConnection, budget: Budget, name: str, spent_nano: int, now: float) -> None:
         currency = self._config.current.usage.currency

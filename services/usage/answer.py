@@ -59,6 +59,8 @@ def _corrected(row: Any, corrections: Sequence[Any]) -> tuple[Decimal | None, st
         amounts[row.currency] = row.cost_nano
     currency, unpriced = row.currency, bool(row.unpriced)
     for entry in corrections:
+        if entry.at_us != row.at_us:
+            continue  # of a closed month: it is an event of its own
         amounts[entry.currency] = amounts.get(entry.currency, 0) + entry.nano
         currency = entry.currency if entry.nano >= 0 or currency is None else currency
         unpriced = unpriced and not entry.priced

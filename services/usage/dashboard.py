@@ -201,7 +201,7 @@ def _movers(breakdowns: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]
                         "delta": delta,
                     }
                 )
-        breakdowns[by] = [row for row in rows if row["calls"]][:_MOST_ROWS]
+        breakdowns[by] = [row for row in rows if row["calls"] or row["cost"]][:_MOST_ROWS]
     return sorted(movers, key=lambda mover: -abs(mover["delta"]))[:_MOST_MOVERS]
 
 

@@ -12,6 +12,8 @@ from shared.prices import PriceBook
 from shared.wire.usage import TokenUsage
 
 KINDS = ("model", "tool", "cache")
+# Written by a re-pricing alone: what an event of a closed month costs more or less, signed, in the open month.
+CORRECTION = "correction"
 STATUSES = ("ok", "error", "aborted", "interrupted")
 SOURCES = ("provider", "estimated", "none")
 MOST_TOKENS = 1_000_000_000_000

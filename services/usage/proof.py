@@ -1,6 +1,6 @@
 """The proof: rollups computed again from the events, compared with those that were added up, and put right if asked."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -91,7 +91,7 @@ class Proof:
             for row in rows:
                 event = event_of_row(row)
                 fresh.add(event)
-                for entry in corrections.get(event.event_id, ()):
+                for entry in standing(event, corrections.get(event.event_id, ())):
                     fresh.correct(event, entry.base_nano, entry.priced)
             found.events += len(rows)
         fresh.add_days()
@@ -152,6 +152,11 @@ class _Found:
                 for key, should, does in self.differences
             ],
         }
+
+
+def standing(event: Any, entries: Iterable[Any]) -> list[Any]:
+    """The corrections that count where the event counts; those of closed months are events of their own."""
+    return [entry for entry in entries if entry.at_us == event.at_us]
 
 
 def event_of_row(row: Any) -> Event:

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.usage.ledger import Ledger
-from services.usage.proof import event_of_row
+from services.usage.proof import event_of_row, standing
 from services.usage.rollup import ALL_TIME, Rollup
 from services.usage.store import events as store
 from services.usage.store import ledger as state
@@ -93,7 +93,7 @@ class Rebase:
                     if row.session_id:
                         event = event_of_row(row)
                         fresh.add(event)
-                        for entry in known.get(event.event_id, ()):
+                        for entry in standing(event, known.get(event.event_id, ())):
                             fresh.correct(event, entry.base_nano, entry.priced)
             fresh.sums = {key: values for key, values in fresh.sums.items() if key[2] == ALL_TIME}
             fresh.counts.clear()

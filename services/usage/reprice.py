@@ -1,4 +1,7 @@
-"""Pricing a period again: first what it would change, then signed corrections; the events themselves stay as booked."""
+"""Pricing a period again: first what it would change, then signed corrections; the events themselves stay as booked.
+
+A month that is closed stays as it was told: what its events cost more or less is booked now, as events of their own.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from services.usage.event import Event, priced, to_base
+from services.usage.event import CORRECTION, Event, priced, to_base
 from services.usage.prices import Prices
 from services.usage.proof import event_of_row
 from services.usage.rollup import Rollup
@@ -14,7 +17,7 @@ from services.usage.store import events as store
 from services.usage.store import ledger
 from services.usage.store.events import Position
 from services.usage.tables import corrections
-from services.usage.zone import Span, zone_of
+from services.usage.zone import DAY, Span, Zone, zone_of
 from shared import clock, ids
 from shared.config import LiveConfig
 from shared.database import Database
@@ -22,6 +25,9 @@ from shared.money import decimal_of
 
 _MICRO = 1_000_000
 _GIVEN = "given"
+_LABELS = (
+    "request_id", "attempt", "key_id", "user_id", "session_id", "anchor_id", "function", "provider", "model", "requested_model",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -42,6 +48,7 @@ class Effect:
 
     events: int = 0
     changed: int = 0
+    moved: int = 0
     models: dict[str, list[int]] = field(default_factory=dict)
 
     def add(self, event: Event, before: int, after: int, *, changed: bool) -> None:
@@ -66,14 +73,19 @@ class Repricing:
         """Price the events of a span by the book of now."""
         await self._prices.refresh()
         effect, run_id = Effect(), ids.new_id()
+        closed = closed_before(self._zone, self._config.current.usage.months_close_after_days, clock.now())
         after: Position | None = None
         while True:
-            after = await self._chunk(span, after, model, effect, None if dry_run else run_id)
+            after = await self._chunk(span, after, model, effect, None if dry_run else run_id, closed)
             if after is None:
-                return self._told(effect, run_id, dry_run=dry_run)
+                return self._told(effect, run_id, closed, dry_run=dry_run)
+
+    @property
+    def _zone(self) -> Zone:
+        return zone_of(self._config.current.usage.timezone)
 
     async def _chunk(
-        self, span: Span, after: Position | None, model: str | None, effect: Effect, run_id: str | None
+        self, span: Span, after: Position | None, model: str | None, effect: Effect, run_id: str | None, closed: int
     ) -> Position | None:
         """One transaction's worth; where it ended, or None when nothing was left."""
         opened = self._database.read() if run_id is None else self._database.begin()
@@ -85,9 +97,11 @@ class Repricing:
             entries: list[Entry] = []
             for row in rows:
                 event = event_of_row(row)
-                entries += self._entries(event, known.get(event.event_id, ()), model, effect)
+                found = self._entries(event, known.get(event.event_id, ()), model, effect)
+                effect.moved += bool(found) and event.at < closed
+                entries += found
             if run_id is not None and entries:
-                await self._write(connection, entries, run_id)
+                await self._write(connection, entries, run_id, closed)
         return (rows[-1].at_us, str(rows[-1].event_id)) if rows else None
 
     def _entries(self, event: Event, known: Sequence[Any], model: str | None, effect: Effect) -> list[Entry]:
@@ -117,17 +131,23 @@ class Repricing:
             Entry(event, fresh.currency, fresh.cost_nano, base, newly, fresh.price_version),
         ]
 
-    async def _write(self, connection: Any, entries: Sequence[Entry], run_id: str) -> None:
-        rollup = Rollup(zone_of(self._config.current.usage.timezone))
+    async def _write(self, connection: Any, entries: Sequence[Entry], run_id: str, closed: int) -> None:
+        rollup = Rollup(self._zone)
         now_us = round(clock.now() * _MICRO)
-        rows = []
+        rows, moved = [], []
         for entry in entries:
-            rollup.correct(entry.event, entry.base_nano, entry.priced)
+            at_us = entry.event.at_us
+            if entry.event.at < closed:
+                at_us = now_us
+                moved.append(self._moved(entry, now_us))
+                rollup.add(moved[-1])
+            else:
+                rollup.correct(entry.event, entry.base_nano, entry.priced)
             rows.append(
                 {
                     "run_id": run_id,
                     "event_id": entry.event.event_id,
-                    "at_us": entry.event.at_us,
+                    "at_us": at_us,
                     "currency": entry.currency,
                     "nano": entry.nano,
                     "base_nano": entry.base_nano,
@@ -137,10 +157,26 @@ class Repricing:
                 }
             )
         await connection.execute(corrections.insert(), rows)
+        await ledger.insert_events(connection, moved)
         rollup.add_days()
         await ledger.roll_up(connection, rollup)
 
-    def _told(self, effect: Effect, run_id: str, *, dry_run: bool) -> dict[str, Any]:
+    def _moved(self, entry: Entry, now_us: int) -> Event:
+        """The event that says in the open month what one of a closed month costs more or less."""
+        event = Event(
+            event_id=ids.new_id(),
+            at_us=now_us,
+            kind=CORRECTION,
+            cost_nano=entry.nano,
+            currency=entry.currency,
+            price_version=entry.price_version,
+            booked_us=now_us,
+            **{name: getattr(entry.event, name) for name in _LABELS},
+        )
+        to_base(event, self._prices.book, self._config.current.usage.currency)
+        return event
+
+    def _told(self, effect: Effect, run_id: str, closed: int, *, dry_run: bool) -> dict[str, Any]:
         before = sum(row[1] for row in effect.models.values())
         after = sum(row[2] for row in effect.models.values())
         return {
@@ -148,6 +184,8 @@ class Repricing:
             "run_id": None if dry_run else run_id,
             "events": effect.events,
             "changed": effect.changed,
+            "closed_before": self._zone.local(closed).date().isoformat(),
+            "of_closed_months": effect.moved,
             "before": decimal_of(before),
             "after": decimal_of(after),
             "delta": decimal_of(after - before),
@@ -158,6 +196,11 @@ class Repricing:
                 if row[0]
             ],
         }
+
+
+def closed_before(zone: Zone, days: int, now: float) -> int:
+    """The moment before which all months are closed: they are so a number of days after their end."""
+    return zone.start_of(zone.today(now - days * DAY).replace(day=1))
 
 
 def _standing(event: Event, known: Sequence[Any]) -> tuple[int | None, str | None, int, bool]:

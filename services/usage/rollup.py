@@ -5,7 +5,7 @@ from math import log2
 from operator import add
 from typing import Any
 
-from services.usage.event import Event
+from services.usage.event import CORRECTION, Event
 from services.usage.tables import LATENCY_KEYS, MEASURES, ROLLUP_KEYS
 from services.usage.zone import DAY, HOUR, Zone, utc_day
 
@@ -14,6 +14,9 @@ STEPS_PER_DOUBLING = 8
 _LEAST_MS = 0.1
 # Between function and model in the names of the dimension `use`.
 USE = "\x1f"
+
+# A correction is no call: it changes nothing but the cost of the models' figures.
+COUNTED_AS_MODEL = ("model", CORRECTION)
 
 Key = tuple[str, str, int, int, str]
 LatencyKey = tuple[str, str, int, str, int, int]
@@ -55,7 +58,10 @@ class Rollup:
                 self.counts[day] = self.counts.get(day, 0) + count
 
     def correct(self, event: Event, base_nano: int, priced: int) -> None:
-        """Change what an event already counted cost: by an amount, and whether it is priced now."""
+        """Change what an event already counted cost: by an amount, and whether it is priced now.
+
+        A correction of a closed month has an event of its own and is not told here.
+        """
         values = [0] * len(MEASURES)
         values[MEASURES.index("cost_nano")] = base_nano
         values[MEASURES.index("unpriced")] = -priced
@@ -92,8 +98,10 @@ class Rollup:
 
     def _session(self, scope: str, event: Event, values: list[int]) -> None:
         session_id = event.session_id or ""
-        dimension = "session" if event.kind == "model" else f"session {event.kind}"
+        dimension = "session" if event.kind in COUNTED_AS_MODEL else f"session {event.kind}"
         self._sum((scope, dimension, ALL_TIME, 0, session_id), values)
+        if event.kind == CORRECTION:
+            return
         seen = self.sessions.setdefault((scope, session_id), [event.user_id, event.at_us, event.at_us])
         seen[0] = event.user_id or seen[0]
         seen[1] = min(seen[1], event.at_us)
@@ -102,8 +110,8 @@ class Rollup:
 
 def dimensions(event: Event) -> Iterable[tuple[str, str]]:
     """The rows of one hour that an event counts in: `total` is by kind, the others are of its kind alone."""
-    yield "total", event.kind
-    if event.kind == "model":
+    yield "total", "model" if event.kind == CORRECTION else event.kind
+    if event.kind in COUNTED_AS_MODEL:
         yield "model", event.model or event.requested_model or ""
         yield "function", event.function or ""
         yield "user", event.user_id or ""
@@ -118,6 +126,8 @@ def dimensions(event: Event) -> Iterable[tuple[str, str]]:
 
 def measures(event: Event) -> list[int]:
     """What an event adds to each of its rows, in the order of `MEASURES`."""
+    if event.kind == CORRECTION:
+        return [*(0,) * (len(MEASURES) - 1), event.base_nano or 0]
     status = event.status
     return [
         1,

@@ -68,6 +68,7 @@ class Usage(Section):
     unpriced_ceiling: Price | None = None
     rates: dict[Currency, ExchangeRate] = {}
     event_days: int | None = Field(None, ge=1)
+    months_close_after_days: int = Field(7, ge=0)
 
     @field_validator("timezone")
     @classmethod

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from services.usage.answer import Json
@@ -152,6 +152,34 @@ async def reprice(ledger: LedgerHere, reader: ReaderHere, request: Request) -> R
             told = {"run_id": body["run_id"], "at_us": round(clock.now() * _MICRO), "changed": body["changed"]}
             await state.write_state(connection, "repriced", told)
     return Json(body)
+
+
+@router.get("/prices/corrections")
+async def corrections(
+    ledger: LedgerHere,
+    reader: ReaderHere,
+    run_id: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """What re-pricings changed, event by event and signed, the newest first."""
+    reader.require_all()
+    async with ledger.resources.database.read() as connection:
+        rows = await store.last_corrections(connection, limit, run_id)
+    return Json({"corrections": [_corrected(ledger, row) for row in rows]})
+
+
+def _corrected(ledger: Ledger, row: Any) -> dict[str, Any]:
+    return {
+        "run_id": row.run_id,
+        "event_id": str(row.event_id),
+        "model": row.model or row.requested_model,
+        "event_at": None if row.event_us is None else ledger.zone.iso(row.event_us / _MICRO),
+        "booked_at": ledger.zone.iso(row.booked_us / _MICRO),
+        "counts_on": ledger.zone.local(row.at_us / _MICRO).date().isoformat(),
+        "amount": decimal_of(row.nano),
+        "currency": row.currency,
+        "price": row.price_version,
+    }
 
 
 def _shown(ledger: Ledger, price: Price) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Price rows and exchange rates that were added to the ledger itself."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.usage.tables import prices, rates
+from services.usage.tables import corrections, events, prices, rates
 from shared.prices import Price, Tier
 from shared.rates import Rate
 
@@ -58,6 +59,15 @@ async def put_rate(connection: AsyncConnection, rate: Rate) -> None:
             index_elements=["source", "target", "valid_from"], set_={"value": insert.excluded.value}
         )
     )
+
+
+async def last_corrections(connection: AsyncConnection, limit: int, run_id: str | None) -> Sequence[Row[Any]]:
+    """The last corrections, the newest first, each with the model of its event while that is kept."""
+    columns = (events.c.model, events.c.requested_model, events.c.at_us.label("event_us"))
+    statement = select(corrections, *columns).outerjoin(events, events.c.event_id == corrections.c.event_id)
+    if run_id is not None:
+        statement = statement.where(corrections.c.run_id == run_id)
+    return (await connection.execute(statement.order_by(corrections.c.id.desc()).limit(limit))).all()
 
 
 def _price(row: Any) -> Price:

@@ -44,7 +44,7 @@ COMPARED = """SELECT dimension, name, calls, ok, tokens, cost_nano, calls_before
       sum(CASE WHEN piece.number = 0 THEN 0 ELSE calls END) AS calls_before,
       sum(CASE WHEN piece.number = 0 THEN 0 ELSE cost_nano END) AS cost_before
     FROM {rollups} GROUP BY piece.what, name {plain}) AS added) AS placed
-  WHERE (place <= :most AND calls > 0) OR (place_before <= :most AND calls_before > 0)
+  WHERE (place <= :most AND (calls > 0 OR cost_nano <> 0)) OR (place_before <= :most AND calls_before > 0)
   ORDER BY dimension, cost_nano DESC, calls DESC, name"""
 
 

@@ -84,6 +84,24 @@ async def test_an_alert_is_taken_back_when_the_limit_is_raised(tmp_path: Path) -
         ]
 
 
+async def test_a_lowered_limit_and_a_correction_raise_what_they_make_due(tmp_path: Path) -> None:
+    async with opened(tmp_path, limits({"name": "daily", "limit": 5})) as books:
+        await books.ledger.book.book([ended("qwen-max"), ended("mystery", 1000, 0)])
+        books.resources.config.replace(Config.model_validate(limits({"name": "daily", "limit": 0.1})))
+        await books.ledger.alerts.settle()
+        thresholds = [
+            alert["threshold"] for alert in (await books.get("alerts"))["alerts"] if alert["kind"] == "budget"
+        ]
+        assert thresholds == [80]
+        await books.post("prices", {"model": "mystery", "input": 1, "output": 1})
+        await books.post("prices/reprice", {"from": "2020-01-01", "to": "2030-01-01", "dry_run": False})
+        await books.ledger.alerts.settle()
+        thresholds = [
+            alert["threshold"] for alert in (await books.get("alerts"))["alerts"] if alert["kind"] == "budget"
+        ]
+        assert thresholds == [100, 80]
+
+
 async def test_a_model_without_a_price_is_told_once_a_day_until_it_has_one(books: Books) -> None:
     for _ in range(3):
         await books.ledger.book.book([ended("mystery")])

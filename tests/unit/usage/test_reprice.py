@@ -1,11 +1,16 @@
 """Prices can be added and a period priced again: dry first, then by signed corrections."""
 
+import csv
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from services.usage.reprice import closed_before
 from services.usage.store import events as store
+from services.usage.zone import months_before, zone_of
 from shared import clock
 from shared.wire.usage import TokenUsage
 from tests.fakes.ledger import Books, ended, opened
@@ -88,6 +93,62 @@ async def test_many_events_of_one_moment_are_each_priced_once(books: Books, monk
     await books.post("prices", {"model": "mystery", "input": 1, "output": 1})
     assert (await books.post("prices/reprice", {**PERIOD, "dry_run": False}))["changed"] == 40
     assert (await books.get("stats/daily"))["total_cost"] == 40
+
+
+async def test_a_closed_month_stays_as_it_was_told_and_is_corrected_in_the_open_one(tmp_path: Path) -> None:
+    async with opened(tmp_path, {"usage": {"rates": {"USD": 7}}}) as books:
+        zone, now = books.ledger.zone, clock.now()
+        old = zone.start_of(months_before(zone.today(now), 2)) + 86_400.0
+        labels = {"key_id": "k", "user_id": "u", "session_id": "s", "function": "f"}
+        dear, unpriced = ended("qwen-max", 1000, 0, at=old, **labels), ended("mystery", 1000, 0, at=old, **labels)
+        await books.ledger.book.book([dear, unpriced, ended("qwen-max", 1000, 0, **labels)])
+        then = {"year": zone.local(old).year, "month": zone.local(old).month}
+        closed, this = await books.get("stats/monthly", **then), await books.get("stats/monthly")
+        sessions = await books.get("sessions", days=90)
+        await books.post("prices", {"model": "qwen-max", "input": "0.015", "output": 1})
+        await books.post("prices", {"model": "mystery", "input": 1, "output": 1, "currency": "USD"})
+        dry = await books.post("prices/reprice", PERIOD)
+        wet = await books.post("prices/reprice", {**PERIOD, "dry_run": False})
+        assert (dry["changed"], dry["of_closed_months"], dry["delta"]) == (3, 2, 6.99)
+        assert dry["closed_before"] > zone.local(old).date().isoformat()
+        assert {**wet, "dry_run": True, "run_id": None} == dry
+        assert await books.get("stats/monthly", **then) == closed
+        after = await books.get("stats/monthly")
+        assert (after["total_calls"], after["total_tokens"]) == (this["total_calls"], this["total_tokens"])
+        assert (this["total_cost"], after["total_cost"]) == (0.02, 7.01)
+        assert after["by_model"]["mystery"] == {"calls": 0, "total_tokens": 0, "cost": 7}
+        events = (await books.get("events"))["events"]
+        entries = {(e["model"], e["request_id"], e["cost"], e["currency"]) for e in events if e["kind"] == "correction"}
+        assert entries == {
+            ("qwen-max", dear.request_id, -0.005, "CNY"),
+            ("mystery", unpriced.request_id, 1, "USD"),
+        }
+        assert [e["cost"] for e in events if e["request_id"] == unpriced.request_id] == [1, None]
+        assert (await books.get("stats/session/s")) == {"calls": 3, "tokens": 3000, "cost": 7.03}
+        (seen,) = (await books.get("sessions", days=90))["sessions"]
+        assert seen["last_at"] == sessions["sessions"][0]["last_at"]
+        for days in (None, 3):
+            assert (await books.post("proof", **({"days": days} if days else {})))["ok"]
+        assert (await books.post("prices/reprice", {**PERIOD, "dry_run": False}))["changed"] == 0
+        told = (await books.get("prices/corrections", run_id=wet["run_id"], limit=2))["corrections"]
+        assert len(told) == 2
+        told = (await books.get("prices/corrections"))["corrections"]
+        assert {(row["model"], row["amount"], row["currency"]) for row in told} == {
+            ("qwen-max", -0.005, "CNY"),
+            ("mystery", 1, "USD"),
+        }
+        assert {row["counts_on"] for row in told} == {zone.today(now).isoformat()}
+        made = await books.post("export_report", format="csv", days=365)
+        rows = list(csv.DictReader((await books.client.get(made["download_url"])).text.splitlines()))
+        assert sum(Decimal(r["cost"] or 0) * (7 if r["currency"] == "USD" else 1) for r in rows) == Decimal("7.03")
+
+
+def test_a_month_is_closed_some_days_after_its_end() -> None:
+    zone = zone_of("Asia/Shanghai")
+    at = zone.start_of(date(2026, 11, 7)) + 86_399.0
+    assert closed_before(zone, 7, at) == zone.start_of(date(2026, 10, 1))
+    assert closed_before(zone, 7, at + 1) == zone.start_of(date(2026, 11, 1))
+    assert closed_before(zone, 0, at) == zone.start_of(date(2026, 11, 1))
 
 
 @pytest.mark.parametrize(

@@ -85,19 +85,22 @@ FROM usage_rollups WHERE grain = 3600 GROUP BY scope, dimension, bucket / 86400 
 SESSIONS = (
     f"""
 INSERT INTO usage_rollups ({COLUMNS})
-SELECT '', 'session', 0, 0, session_id, {SUMS} FROM usage_events WHERE session_id IS NOT NULL GROUP BY session_id
+SELECT CASE WHEN grouping(key_id) = 0 THEN key_id ELSE '' END, 'session', 0, 0, session_id, {SUMS}
+FROM usage_events WHERE session_id IS NOT NULL GROUP BY GROUPING SETS ((session_id), (key_id, session_id))
 """,
     """
 INSERT INTO usage_sessions (scope, session_id, user_id, first_us, last_us)
-SELECT '', session_id, min(user_id), min(at_us), max(at_us) FROM usage_events WHERE session_id IS NOT NULL GROUP BY session_id
+SELECT CASE WHEN grouping(key_id) = 0 THEN key_id ELSE '' END, session_id, min(user_id), min(at_us), max(at_us)
+FROM usage_events WHERE session_id IS NOT NULL GROUP BY GROUPING SETS ((session_id), (key_id, session_id))
 """,
 )
 _STEP = "floor(ln({column}) / ln(2) * 8)::int"
 LATENCY = """
 INSERT INTO usage_latency (scope, measure, grain, name, bucket, step, count)
-SELECT '', '{measure}', {grain}, CASE WHEN grouping(model) = 0 THEN model ELSE '' END,
-  at_us / {grain}000000 * {grain}, {step}, count(*)
-FROM usage_events WHERE status = 'ok' GROUP BY GROUPING SETS ((5, 6, model), (5, 6))
+SELECT CASE WHEN grouping(key_id) = 0 THEN key_id ELSE '' END, '{measure}', {grain},
+  CASE WHEN grouping(model) = 0 THEN model ELSE '' END, at_us / {grain}000000 * {grain}, {step}, count(*)
+FROM usage_events WHERE status = 'ok'
+GROUP BY GROUPING SETS ((5, 6, model), (5, 6), (5, 6, key_id, model), (5, 6, key_id))
 """
 SCREEN = (
     "dashboard?days=1", "dashboard?days=7", "dashboard?days=30", "dashboard?days=90", "stats/current", "stats/daily",

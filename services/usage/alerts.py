@@ -59,8 +59,8 @@ class Alerts:
         budgets = {budget.id: budget for budget in self.budgets(now)}
         async with self._database.begin() as connection:
             await ledger.lock(connection)
-            for budget in budgets.values():
-                await self._raise_due(connection, budget, now)
+            for each in budgets.values():
+                await self._raise_due(connection, each, now)
             for alert in await store.open_alerts(connection):
                 if (reason := await self._over(connection, alert, budgets, now)) is None:
                     continue

@@ -1,6 +1,8 @@
 """An event of the ledger: an attempt that ended, made storable and priced. Pure."""
 
 import hashlib
+from collections.abc import Iterable
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -156,6 +158,17 @@ def to_base(event: Event, book: PriceBook, currency: str) -> None:
 
 def _given(event: Event, cost: str, currency: str) -> None:
     event.cost_nano, event.currency, event.price_version = nano_of(cost), currency.upper(), "given"
+
+
+def standing(event: Any, entries: Iterable[Any]) -> list[Any]:
+    """The corrections that count where the event counts; those of closed months are events of their own."""
+    return [entry for entry in entries if entry.at_us == event.at_us]
+
+
+def event_of_row(row: Any) -> Event:
+    """The event that a row of the table holds."""
+    values = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name of a row's mapping
+    return Event(**{**values, "event_id": str(values["event_id"])})
 
 
 def foreign_id(key_id: str | None, event_id: str) -> str:

@@ -31,6 +31,9 @@ DRIFT = Gauge(
     "usage_rollup_drift_events", "Difference between rollups and events at the last proof", multiprocess_mode="max"
 )
 QUARANTINE = Gauge("usage_quarantine_events", "Messages set aside", multiprocess_mode="max")
+MISPLACED = Gauge(
+    "usage_default_partition_events", "Events whose week had no partition of its own", multiprocess_mode="max"
+)
 BUDGET = Gauge(
     "usage_budget_used_ratio", "How much of a configured limit is spent", ["budget"], multiprocess_mode="max"
 )

@@ -1,6 +1,6 @@
 """The proof: rollups computed again from the events, compared with those that were added up, and put right if asked."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.usage import metrics
-from services.usage.event import Event
-from services.usage.rollup import Key, Rollup
+from services.usage import metrics, session_totals
+from services.usage.event import event_of_row, standing
+from services.usage.rollup import Key, LatencyKey, Rollup
 from services.usage.store import events as store
 from services.usage.store import ledger, proof
 from services.usage.tables import MEASURES
@@ -44,7 +44,8 @@ class Proof:
         found = _Found()
         for day in await self.days(days):
             async with self._transaction(repair=repair) as connection:
-                await self._day(connection, zone, day, found, repair=repair)
+                seen = await self._day(connection, zone, day, found, repair=repair)
+            await self._sessions(zone, seen, found, repair=repair)
         told = found.told(zone)
         async with self._database.begin() as connection:
             await ledger.write_state(connection, PROOF, msgspec.json.decode(_encoded(told)))
@@ -83,7 +84,25 @@ class Proof:
                 await _snapshot(connection)
                 yield connection
 
-    async def _day(self, connection: AsyncConnection, zone: Zone, day: int, found: "_Found", *, repair: bool) -> None:
+    async def _sessions(self, zone: Zone, seen: set[str], found: "_Found", *, repair: bool) -> None:
+        """The totals of the sessions that a day has seen, each looked at once."""
+        fresh = sorted(seen - found.sessions)
+        found.sessions |= seen
+        for portion in session_totals.in_portions(fresh):
+            async with self._transaction(repair=repair) as connection:
+                whole_from = await ledger.read_state(connection, WHOLE_FROM) or 0
+                names = await session_totals.whole(connection, portion, whole_from)
+                wanted = await session_totals.added_up(connection, zone, names)
+                stored = await session_totals.stored(connection, names, wanted)
+                differs = found.compare(wanted.sums, stored)
+                if repair and differs:
+                    await session_totals.replace(connection, names, wanted)
+
+    async def _day(
+        self, connection: AsyncConnection, zone: Zone, day: int, found: "_Found", *, repair: bool
+    ) -> set[str]:
+        """Compare a day; the sessions it has seen."""
+        seen: set[str] = set()
         fresh = Rollup(zone)
         start, end = _first_bucket(zone, day), _first_bucket(zone, day + DAY)
         async for rows in store.between(connection, start * _MICRO, end * _MICRO):
@@ -91,15 +110,20 @@ class Proof:
             for row in rows:
                 event = event_of_row(row)
                 fresh.add(event)
+                if event.session_id:
+                    seen.add(event.session_id)
                 for entry in standing(event, corrections.get(event.event_id, ())):
                     fresh.correct(event, entry.base_nano, entry.priced)
             found.events += len(rows)
         fresh.add_days()
         wanted = {key: values for key, values in fresh.sums.items() if key[2] in (HOUR, DAY) and any(values)}
-        stored = await proof.read_day(connection, day, {key[0] for key in wanted})
-        found.compare(wanted, stored)
-        if repair and wanted != stored:
+        scopes = {key[0] for key in wanted}
+        stored = await proof.read_day(connection, day, scopes)
+        differs = found.compare(wanted, stored)
+        differs |= found.compare_latency(fresh.counts, await proof.read_latency(connection, day, scopes))
+        if repair and differs:
             await proof.replace_day(connection, day, fresh)
+        return seen
 
 
 class _Found:
@@ -111,10 +135,12 @@ class _Found:
         self.drift_events = 0
         self.drift_nano = 0
         self.rows = 0
+        self.sessions: set[str] = set()
         self.differences: list[tuple[Key, list[int], list[int]]] = []
 
-    def compare(self, wanted: dict[Key, list[int]], stored: dict[Key, list[int]]) -> None:
-        """Count every row that is not what the events say."""
+    def compare(self, wanted: dict[Key, list[int]], stored: dict[Key, list[int]]) -> bool:
+        """Count every row that is not what the events say; whether there is one."""
+        before = self.rows
         nothing = [0] * len(MEASURES)
         self.buckets += len(wanted)
         for key in sorted(wanted.keys() | stored.keys()):
@@ -127,6 +153,24 @@ class _Found:
             if key[:3] == ("", "total", HOUR):
                 self.drift_events += abs(should[_CALLS] - does[_CALLS])
                 self.drift_nano += abs(should[_COST] - does[_COST])
+        return self.rows > before
+
+    def compare_latency(self, wanted: dict[LatencyKey, int], stored: dict[LatencyKey, int]) -> bool:
+        """The same for histograms of durations: one row of the result for all steps of a bucket."""
+        if wanted == stored:
+            return False
+        wrong = {key for key in wanted.keys() | stored.keys() if wanted.get(key, 0) != stored.get(key, 0)}
+        for scope, measure, grain, name, bucket in sorted({key[:5] for key in wrong}):
+            self.rows += 1
+            if len(self.differences) < MOST_TOLD:
+                place = (scope, measure, grain, name, bucket)
+                should, does = (
+                    sum(count for key, count in counts.items() if key[:5] == place) for counts in (wanted, stored)
+                )
+                rest = [0] * (len(MEASURES) - 1)
+                key: Key = (scope, f"{measure} histogram", grain, bucket, name)
+                self.differences.append((key, [should, *rest], [does, *rest]))
+        return True
 
     def told(self, zone: Zone) -> dict[str, Any]:
         """The result in the shape of the API."""
@@ -152,17 +196,6 @@ class _Found:
                 for key, should, does in self.differences
             ],
         }
-
-
-def standing(event: Any, entries: Iterable[Any]) -> list[Any]:
-    """The corrections that count where the event counts; those of closed months are events of their own."""
-    return [entry for entry in entries if entry.at_us == event.at_us]
-
-
-def event_of_row(row: Any) -> Event:
-    """The event that a row of the table holds."""
-    values = dict(row._mapping)  # noqa: SLF001 -- SQLAlchemy's public name of a row's mapping
-    return Event(**{**values, "event_id": str(values["event_id"])})
 
 
 def _first_bucket(zone: Zone, moment: int) -> int:

@@ -9,11 +9,12 @@ import structlog
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.usage.event import event_of_row, standing
 from services.usage.ledger import Ledger
-from services.usage.proof import event_of_row, standing
 from services.usage.rollup import ALL_TIME, Rollup
 from services.usage.store import events as store
 from services.usage.store import ledger as state
+from services.usage.store.proof import SESSIONS
 from services.usage.tables import corrections, events, rollups
 from services.usage.zone import DAY, HOUR, Zone
 from shared import clock
@@ -22,7 +23,6 @@ log = structlog.get_logger(__name__)
 
 BASIS = "basis"
 _MICRO = 1_000_000
-_SESSIONS = ("session", "session tool", "session cache")
 
 
 class Rebase:
@@ -98,7 +98,7 @@ class Rebase:
             fresh.sums = {key: values for key, values in fresh.sums.items() if key[2] == ALL_TIME}
             fresh.counts.clear()
             table = rollups.c
-            await connection.execute(delete(rollups).where(table.grain == ALL_TIME, table.dimension.in_(_SESSIONS)))
+            await connection.execute(delete(rollups).where(table.grain == ALL_TIME, table.dimension.in_(SESSIONS)))
             await state.roll_up(connection, fresh)
 
 

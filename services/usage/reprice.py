@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from services.usage.event import CORRECTION, Event, priced, to_base
+from services.usage.event import CORRECTION, Event, event_of_row, priced, to_base
 from services.usage.prices import Prices
-from services.usage.proof import event_of_row
 from services.usage.rollup import Rollup
 from services.usage.store import events as store
 from services.usage.store import ledger
@@ -26,7 +25,8 @@ from shared.money import decimal_of
 _MICRO = 1_000_000
 _GIVEN = "given"
 _LABELS = (
-    "request_id", "attempt", "key_id", "user_id", "session_id", "anchor_id", "function", "provider", "model", "requested_model",
+    "request_id", "attempt", "key_id", "user_id", "session_id", "anchor_id", "function", "provider", "model",
+    "requested_model",
 )  # fmt: skip
 
 

@@ -96,6 +96,21 @@ async def first_at(connection: AsyncConnection) -> int | None:
     return None if found is None else int(found)
 
 
+async def of_sessions(connection: AsyncConnection, session_ids: Sequence[str]) -> AsyncIterator[Sequence[Row[Any]]]:
+    """All events of some sessions, in chunks."""
+    after: str | None = None
+    while True:
+        statement = select(events).where(events.c.session_id.in_(session_ids))
+        if after is not None:
+            statement = statement.where(events.c.event_id > after)
+        rows = (await connection.execute(statement.order_by(events.c.event_id).limit(CHUNK))).all()
+        if rows:
+            yield rows
+        if len(rows) < CHUNK:
+            return
+        after = str(rows[-1].event_id)
+
+
 async def last_of(connection: AsyncConnection, event_ids: Sequence[str]) -> Sequence[Row[Any]]:
     """Some events by their ids."""
     return (await connection.execute(select(events).where(events.c.event_id.in_(event_ids)))).all()
@@ -154,7 +169,8 @@ async def partitions(connection: AsyncConnection) -> set[str]:
 
 
 async def forget_before(connection: AsyncConnection, oldest: float) -> int | None:
-    """Forget events from before a moment, rollups stay: whole weeks on Postgres, the very events on SQLite.
+    """Forget events from before a moment, rollups stay: whole weeks on Postgres, the very events on SQLite
+    and where ids carry no time.
 
     Answers the UTC day from which on all events are there; None when nothing was forgotten.
     """
@@ -171,8 +187,21 @@ async def _drop_weeks(connection: AsyncConnection, oldest: float) -> int | None:
     old = sorted(name for name in await partitions(connection) if name != "usage_events_default" and name < limit)
     for name in old:
         await connection.execute(text(f"DROP TABLE {name}"))
+    # Callers' own ids carry no time, so their events lie in the default partition: few, and deleted one by one.
+    deleted = await connection.execute(
+        text("DELETE FROM usage_events_default WHERE at_us < :until"), {"until": week * 1_000_000}
+    )
     # Ids are minted when a call begins; a day of slack covers clocks that differ and buckets off the full hour.
-    return week + DAY if old else None
+    return week + DAY if old or deleted.rowcount else None
+
+
+async def misplaced(connection: AsyncConnection, start: float, end: float) -> int:
+    """How many events lie in the default partition although their ids carry a time that should have a week."""
+    if connection.dialect.name != "postgresql":
+        return 0
+    statement = "SELECT count(*) FROM usage_events_default WHERE event_id >= :low AND event_id < :high"
+    bounds = {"low": _least_id(int(start)), "high": _least_id(int(end))}
+    return int((await connection.execute(text(statement), bounds)).scalar_one())
 
 
 def _least_id(seconds: int) -> UUID:

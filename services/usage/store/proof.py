@@ -1,14 +1,17 @@
 """The rollups of one UTC day as they are stored, for comparing and replacing."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.usage.rollup import Key, Rollup
+from services.usage.rollup import ALL_TIME, Key, LatencyKey, Rollup
 from services.usage.store import events, ledger
-from services.usage.tables import MEASURES, latency, rollups
+from services.usage.tables import MEASURES, latency, rollups, sessions
 from services.usage.zone import DAY, HOUR, utc_day
 
 _DIMENSIONS = ("total", "model", "function", "user", "key", "anchor", "provider", "status", "use", "tool", "cache")
+SESSIONS = ("session", "session tool", "session cache")
 _MEASURES = ("duration", "ttft", "tool")
 _MICRO = 1_000_000
 
@@ -49,24 +52,69 @@ async def read_day(connection: AsyncConnection, day: int, scopes: set[str]) -> d
     return found
 
 
+async def read_latency(connection: AsyncConnection, day: int, scopes: set[str]) -> dict[LatencyKey, int]:
+    """The histograms of the day for the given scopes."""
+    found = await connection.execute(select(latency).where(_histograms_of_day(day, sorted({*scopes, ""}))))
+    return {
+        (row.scope, row.measure, int(row.grain), row.name, int(row.bucket), int(row.step)): int(row.count)
+        for row in found.mappings()
+    }
+
+
+async def first_seen(connection: AsyncConnection, session_ids: Sequence[str]) -> dict[str, int]:
+    """When sessions were first seen, in microseconds."""
+    table = sessions.c
+    statement = select(table.session_id, table.first_us).where(table.scope == "", table.session_id.in_(session_ids))
+    return {row.session_id: int(row.first_us) for row in await connection.execute(statement)}
+
+
+async def read_sessions(
+    connection: AsyncConnection, session_ids: Sequence[str], scopes: Sequence[str]
+) -> dict[Key, list[int]]:
+    """All totals of some sessions with anything in them."""
+    found: dict[Key, list[int]] = {}
+    for row in await connection.execute(select(rollups).where(_of_sessions(session_ids, scopes))):
+        values = [int(getattr(row, measure)) for measure in MEASURES]
+        if any(values):
+            found[row.scope, row.dimension, int(row.grain), int(row.bucket), row.name] = values
+    return found
+
+
+async def delete_sessions(connection: AsyncConnection, session_ids: Sequence[str], scopes: Sequence[str]) -> None:
+    """Forget all totals of some sessions."""
+    await connection.execute(delete(rollups).where(_of_sessions(session_ids, scopes)))
+
+
+def _of_sessions(session_ids: Sequence[str], scopes: Sequence[str]) -> ColumnElement[bool]:
+    table = rollups.c
+    return and_(
+        table.scope.in_(scopes),
+        table.dimension.in_(SESSIONS),
+        table.grain == ALL_TIME,
+        table.name.in_(session_ids),
+    )
+
+
 async def replace_day(connection: AsyncConnection, day: int, fresh: Rollup) -> None:
     """Put the day's rows right; totals of sessions are not of a day and stay."""
     scopes = sorted({key[0] for key in fresh.sums} | {key[0] for key in await read_day(connection, day, set())})
     await connection.execute(delete(rollups).where(_of_day(day, scopes)))
-    table = latency.c
-    await connection.execute(
-        delete(latency).where(
-            table.scope.in_(scopes),
-            table.measure.in_(_MEASURES),
-            or_(
-                and_(table.grain == HOUR, table.bucket >= day, table.bucket < day + DAY),
-                and_(table.grain == DAY, table.bucket == day),
-            ),
-        )
-    )
+    await connection.execute(delete(latency).where(_histograms_of_day(day, scopes)))
     fresh.sums = {key: values for key, values in fresh.sums.items() if key[2] in (HOUR, DAY)}
     fresh.sessions.clear()
     await ledger.roll_up(connection, fresh)
+
+
+def _histograms_of_day(day: int, scopes: list[str]) -> ColumnElement[bool]:
+    table = latency.c
+    return and_(
+        table.scope.in_(scopes),
+        table.measure.in_(_MEASURES),
+        or_(
+            and_(table.grain == HOUR, table.bucket >= day, table.bucket < day + DAY),
+            and_(table.grain == DAY, table.bucket == day),
+        ),
+    )
 
 
 def _of_day(day: int, scopes: list[str]) -> ColumnElement[bool]:

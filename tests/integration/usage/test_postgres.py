@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from services.usage.store import events as store
@@ -116,6 +117,36 @@ async def test_retention_drops_whole_weeks_and_leaves_the_rollups(books: Books) 
         assert await store.forget_before(connection, now - 3 * store.WEEK)
     assert len((await books.get("events"))["events"]) == 1
     assert sum(row["cost"] for row in (await books.get("cost_trend", days=100))["data"]) == 0.0044
+
+
+async def test_retention_reaches_events_under_their_callers_own_ids(books: Books) -> None:
+    now = clock.now()
+    await Upkeep(books.ledger)._partitions_once()
+    records = [
+        {
+            "model": "qwen-max",
+            "input_tokens": 1000,
+            "output_tokens": 0,
+            "event_id": name,
+            "timestamp": now - weeks * 604_800,
+        }
+        for name, weeks in (("mine", 9), ("f47ac10b-58cc-4372-a567-0e02b2c3d479", 9), ("fresh", 1))
+    ]
+    await books.post("record", records)
+    async with books.resources.database.begin() as connection:
+        assert await store.forget_before(connection, now - 3 * store.WEEK)
+    (left,) = (await books.get("events"))["events"]
+    assert left["timestamp"] == pytest.approx(records[2]["timestamp"])
+    assert sum(row["cost"] for row in (await books.get("cost_trend", days=100))["data"]) == 0.06
+    assert (await books.post("proof"))["ok"]
+
+
+async def test_events_that_missed_their_week_are_counted_for_an_alarm(books: Books) -> None:
+    await books.ledger.book.book([ended()])
+    await Upkeep(books.ledger)._partitions_once()
+    await books.post("record", {"model": "m", "event_id": "a name of its own"})
+    assert REGISTRY.get_sample_value("usage_default_partition_events") == 1
+    assert (await books.post("proof"))["ok"]
 
 
 async def test_two_writers_neither_wait_for_each_other_in_a_circle_nor_lose(books: Books) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import select, text
 from services.usage.consumers import Intake
 from services.usage.store import ledger as store
 from services.usage.tables import quarantine
+from services.usage.upkeep import Upkeep
 from shared import ids
 from shared.bus import Message
 from shared.errors import DatabaseUnavailable
@@ -236,6 +237,31 @@ async def test_a_lost_rollup_is_found_and_put_right(books: Books) -> None:
     assert not (await books.post("proof", repair="true"))["ok"], "the repair tells what it found"
     assert (await books.post("proof"))["ok"]
     assert (await books.get("stats/daily"))["total_calls"] == 4
+
+
+@pytest.mark.parametrize(
+    ("damage", "dimension"),
+    [
+        ("UPDATE usage_rollups SET cost_nano = cost_nano + 1 WHERE dimension = 'session' AND scope = 'k'", "session"),
+        ("DELETE FROM usage_rollups WHERE dimension = 'session tool' AND scope = ''", "session tool"),
+        ("UPDATE usage_latency SET count = count + 1 WHERE measure = 'ttft' AND scope = ''", "ttft histogram"),
+        ("DELETE FROM usage_latency WHERE measure = 'duration' AND grain = 86400", "duration histogram"),
+    ],
+)
+async def test_drift_of_sessions_and_histograms_is_found_and_mended_by_night(
+    books: Books, damage: str, dimension: str
+) -> None:
+    labels = {"user_id": "u", "key_id": "k", "session_id": "s"}
+    await books.ledger.book.book([ended("qwen-max", **labels), ended("t", kind="tool", **labels), ended(**labels)])
+    assert (await books.post("proof"))["ok"]
+    async with books.resources.database.begin() as connection:
+        await connection.execute(text(damage))
+    proof = await books.post("proof")
+    assert {row["dimension"] for row in proof["differences"]} == {dimension}
+    assert (proof["ok"], proof["drift_events"]) == (False, 0)
+    await Upkeep(books.ledger)._prove_once()
+    assert (await books.post("proof"))["ok"]
+    assert (await books.get("stats/session/s"))["calls"] == 2
 
 
 async def test_ids_given_by_callers_are_the_same_event_whatever_their_time(books: Books) -> None:

@@ -2,10 +2,31 @@
 
 import argparse
 from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
 from shared import process
 
+BREAKDOWNS = ("model", "function", "user", "key", "anchor", "provider")
+USAGE = {
+    "current": "this hour and today",
+    "hourly": "one hour (--hours-ago)",
+    "daily": "one day (--days-ago)",
+    "monthly": "one month (--year, --month)",
+    "session": "one session (--session-id)",
+    "top": "the users who cost most (--days, --limit)",
+    "trend": "the cost of every day (--days)",
+    "breakdown": "every name of one dimension, the dearest first (--by, --days)",
+    "events": "single calls, the newest first (--request-id, --session-id, --limit)",
+    "forecast": "what this month will cost, with its range and how well the method did before",
+    "advice": "ways to spend less",
+    "budgets": "the configured limits and the last alerts",
+    "health": "whether the numbers can be trusted",
+    "dashboard": "everything the first screen shows (--days)",
+    "export": "a report as a file (--days, --format, --out)",
+    "proof": "compare all sums with the events, now (--days, --repair)",
+}
 SERVICES = ("gateway", "router", "tools", "usage", "reports")
 _Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 -- argparse names it so
 
@@ -53,7 +74,7 @@ def _keys(verbs: _Verbs) -> None:
     for name in ("requests-per-minute", "tokens-per-minute"):
         create.add_argument(f"--{name}", type=int)
     for name in ("budget-per-day", "budget-per-month"):
-        create.add_argument(f"--{name}", help="in usage.currency")
+        create.add_argument(f"--{name}", type=_amount, help="in usage.currency")
     create.add_argument("--expires-at", help="ISO 8601, e.g. 2027-01-31T00:00:00Z")
     listing = actions.add_parser("list")
     listing.add_argument("--json", action="store_true")
@@ -62,58 +83,81 @@ def _keys(verbs: _Verbs) -> None:
 
 
 def _usage(verbs: _Verbs) -> None:
-    usage = verbs.add_parser("usage", help="what was used and what it cost")
-    usage.add_argument(
-        "what",
-        nargs="?",
-        default="current",
-        choices=(
-            "current",
-            "hourly",
-            "daily",
-            "monthly",
-            "session",
-            "top",
-            "trend",
-            "breakdown",
-            "events",
-            "forecast",
-            "advice",
-            "budgets",
-            "health",
-            "dashboard",
-            "export",
-            "proof",
-        ),
+    usage = verbs.add_parser(
+        "usage",
+        help="what was used and what it cost",
+        description="What was used and what it cost, as JSON. WHAT is one of:\n\n"
+        + "\n".join(f"  {name:10} {told}" for name, told in USAGE.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    usage.add_argument("--days", type=int, default=7)
-    usage.add_argument("--hours-ago", type=int, default=0)
-    usage.add_argument("--days-ago", type=int, default=0)
-    usage.add_argument("--year", type=int, help="this one when not given; so with --month")
-    usage.add_argument("--month", type=int)
-    usage.add_argument("--by", default="model")
-    usage.add_argument("--limit", type=int, default=20)
-    usage.add_argument("--request-id")
-    usage.add_argument("--session-id")
-    usage.add_argument("--format", default="json", choices=("json", "csv", "html"))
-    usage.add_argument("--out", help="where export writes the file (default: its own name, here)")
+    usage.add_argument("what", nargs="?", default="current", choices=tuple(USAGE), metavar="WHAT", help="(current)")
+    usage.add_argument("--days", type=int, metavar="N", help="the last N days, today included (7; proof: all)")
+    usage.add_argument("--hours-ago", type=int, default=0, metavar="N", help="hourly: 0 is the running hour")
+    usage.add_argument("--days-ago", type=int, default=0, metavar="N", help="daily: 0 is today")
+    usage.add_argument("--year", type=int, metavar="YYYY", help="monthly: this one when not given")
+    usage.add_argument("--month", type=int, metavar="1-12", help="monthly: this one when not given")
+    usage.add_argument("--by", default="model", choices=BREAKDOWNS, help="breakdown: by what (model)")
+    usage.add_argument("--limit", type=int, default=20, metavar="N", help="top and events: how many (20)")
+    usage.add_argument("--request-id", metavar="ID", help="events: the attempts of one answer, by its x-request-id")
+    usage.add_argument("--session-id", metavar="ID", help="session, events: of which session")
+    usage.add_argument("--format", default="json", choices=("json", "csv", "html"), help="export: which (json)")
+    usage.add_argument("--out", metavar="FILE", help="export: where to write it (its own name, in this folder)")
+    usage.add_argument("--repair", action="store_true", help="proof: put right what differs")
 
 
 def _prices(verbs: _Verbs) -> None:
-    prices = verbs.add_parser("prices", help="show, add and re-price")
+    prices = verbs.add_parser(
+        "prices",
+        help="show, add and re-price",
+        description="Prices per 1,000 tokens. Without an ACTION they are shown.",
+    )
     actions = prices.add_subparsers(dest="action", metavar="ACTION")
-    actions.add_parser("list")
+    actions.add_parser("list", help="prices in force, models without one, and exchange rates")
     add = actions.add_parser("add", help="a price per 1,000 tokens from a date on")
-    add.add_argument("model")
-    add.add_argument("--input", required=True)
-    add.add_argument("--output", required=True)
-    for name in ("cache-read", "cache-write", "reasoning", "currency", "provider", "valid-from"):
-        add.add_argument(f"--{name}")
-    reprice = actions.add_parser("reprice", help="what a period costs at today's prices; --apply books the difference")
-    reprice.add_argument("--from", dest="start", required=True, help="first day, YYYY-MM-DD")
-    reprice.add_argument("--to", dest="end", required=True, help="last day, YYYY-MM-DD")
-    reprice.add_argument("--model")
-    reprice.add_argument("--apply", action="store_true")
+    add.add_argument("model", help="the name that answers, or the one that clients ask for")
+    add.add_argument("--input", required=True, type=_amount, metavar="AMOUNT", help="per 1,000 input tokens")
+    add.add_argument("--output", required=True, type=_amount, metavar="AMOUNT", help="per 1,000 output tokens")
+    add.add_argument("--cache-read", type=_amount, metavar="AMOUNT", help="tokens read from a cache (as input)")
+    add.add_argument("--cache-write", type=_amount, metavar="AMOUNT", help="tokens written to a cache (as input)")
+    add.add_argument("--reasoning", type=_amount, metavar="AMOUNT", help="reasoning tokens (as output)")
+    add.add_argument("--currency", metavar="CNY", help="its currency (usage.currency)")
+    add.add_argument("--provider", metavar="NAME", help="only at this provider")
+    add.add_argument("--display-name", metavar="NAME", help="what pages call the model")
+    add.add_argument("--valid-from", type=_day, metavar="YYYY-MM-DD", help="its first day (holds for all time)")
+    rate = actions.add_parser("rate", help="an exchange rate from a day on")
+    rate.add_argument("source", metavar="FROM", help="for example USD")
+    rate.add_argument("target", metavar="TO", help="for example CNY")
+    rate.add_argument("rate", type=_amount, help="how many of TO one of FROM is worth")
+    rate.add_argument("--valid-from", type=_day, metavar="YYYY-MM-DD", help="its first day (today)")
+    reprice = actions.add_parser(
+        "reprice",
+        help="what a period costs at today's prices; --apply books the difference",
+        description="Events stay as they were booked; the difference is booked as signed corrections, those of closed "
+        "months in the open one.",
+    )
+    reprice.add_argument("--from", dest="start", required=True, type=_day, metavar="YYYY-MM-DD", help="first day")
+    reprice.add_argument("--to", dest="end", required=True, type=_day, metavar="YYYY-MM-DD", help="last day")
+    reprice.add_argument("--model", help="this one alone")
+    reprice.add_argument("--apply", action="store_true", help="book it; without this nothing is changed")
+    corrections = actions.add_parser("corrections", help="what re-pricings changed, the newest first")
+    corrections.add_argument("--run-id", metavar="ID", help="of one re-pricing")
+    corrections.add_argument("--limit", type=int, default=20, metavar="N", help="how many (20)")
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date (YYYY-MM-DD)") from None
+
+
+def _amount(text: str) -> str:
+    try:
+        if (amount := Decimal(text)).is_finite() and amount >= 0:
+            return format(amount, "f")
+    except InvalidOperation:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is no amount of money")
 
 
 def _report(verbs: _Verbs) -> None:

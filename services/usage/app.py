@@ -9,7 +9,7 @@ from services.usage.access import Access
 from services.usage.alerts import Alerts
 from services.usage.book import Book, Booked
 from services.usage.consumers import Intake
-from services.usage.export import Exports
+from services.usage.export import FOLDER, Exports
 from services.usage.kept import Kept
 from services.usage.ledger import Ledger
 from services.usage.live import Live
@@ -75,7 +75,7 @@ def assemble(resources: Resources) -> Ledger:
         alerts,
         book,
         live,
-        Exports(resources.settings.data / "records" / "ai_usage"),
+        Exports(resources.settings.data / FOLDER),
         Proof(resources.database, resources.config),
         Repricing(resources.database, resources.config, prices),
         Kept(),

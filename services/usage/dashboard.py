@@ -60,7 +60,7 @@ class View:
 async def dashboard(connection: AsyncConnection, view: View) -> dict[str, Any]:
     """The first screen."""
     ledger, zone = view.ledger, view.ledger.zone
-    trust = await trusting.trust(connection, ledger, view.wanted.scope)
+    trust = await trusting.trust(connection, ledger, view.wanted.scope, sees_all=view.sees_all)
     forecast = await outlook.forecast(connection, ledger, view.wanted.scope)
     figures = await card_deck.figures(connection, ledger, view.wanted, view.span, view.before, view.now)
     breakdowns = await _breakdowns(connection, view, figures["shown"].get("model", NONE))

@@ -21,6 +21,8 @@ from services.usage.zone import Zone
 from shared import clock
 
 Format = Literal["json", "csv", "html"]
+# Below the data folder, as in the seed.
+FOLDER = "records/ai_usage"
 KEEP_SECONDS = 30 * 86_400
 MEDIA = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
 CSV_FIELDS = tuple(name for name in EVENT_FIELDS if name != "time")
@@ -58,7 +60,8 @@ class Exports:
         """The report of that name, if this reader may have it."""
         if not _NAME.fullmatch(name):
             return None
-        folders = sorted(self._folder.glob("*")) if sees_all else [self._folder / _owner(scope)]
+        everywhere = [self._folder, *sorted(path for path in self._folder.glob("*") if path.is_dir())]
+        folders = everywhere if sees_all else [self._folder / _owner(scope)]
         for folder in folders:
             path = folder / name
             if path.is_file() and not path.is_symlink():
@@ -155,13 +158,19 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
     return f"<h2>{html.escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def shown_path(path: Path) -> str:
+    """What a client is told: the seed's folder, and nothing of where on this machine it lies."""
+    return f"{FOLDER}/{path.name}"
+
+
 def _owner(scope: str) -> str:
-    return hashlib.sha256(scope.encode()).hexdigest()[:16] if scope else "all"
+    """The folder of an owner within that of all reports; whoever sees everything has no other."""
+    return hashlib.sha256(scope.encode()).hexdigest()[:16] if scope else ""
 
 
 def _prepare(folder: Path, now: float) -> None:
     """Make the folder and remove what is too old to be fetched."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
-        if path.stat().st_mtime < now - KEEP_SECONDS:
+        if path.is_file() and path.stat().st_mtime < now - KEEP_SECONDS:
             path.unlink(missing_ok=True)

@@ -9,7 +9,8 @@ from services.usage import metrics, sequence
 from services.usage.ledger import Ledger
 from services.usage.store import events, rollups
 from services.usage.store import ledger as store
-from services.usage.sums import NONE
+from services.usage.sums import NONE, total
+from services.usage.zone import DAY, Span, utc_day
 from shared import clock
 from shared.messages.router import USAGE_QUEUE
 
@@ -20,10 +21,24 @@ PROOF = "proof"
 _CALM_SECONDS = 1.0
 _JUST_NOW_SECONDS = 10.0
 _KEPT_IN_TABLES = ("events", "events_total", "gaps", "unpriced", "quarantined", "drift_events", "complete_until")
+_OTHERS = ("lag_events", "queue_depth", "spool_events", "last_event_at", "booked_at")
 
 
-async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict[str, Any]:
-    """The strip above every figure."""
+async def trust(connection: AsyncConnection, ledger: Ledger, scope: str, *, sees_all: bool = True) -> dict[str, Any]:
+    """The strip above every figure. A key is told what concerns its own figures, not how busy others are."""
+    strip = await _whole(connection, ledger, scope)
+    if sees_all:
+        return strip
+    own = await rollups.by_name(connection, scope, "total", Span(0, utc_day(int(clock.now())) + 2 * DAY))
+    return {
+        **strip,
+        **dict.fromkeys(_OTHERS),
+        "freshness_seconds": strip["lag_seconds"],
+        "events_total": total(own.values()).calls,
+    }
+
+
+async def _whole(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict[str, Any]:
     now = clock.now()
     booked = await store.read_state(connection, "booked") or {}
     proof = await store.read_state(connection, PROOF) or {}
@@ -68,7 +83,7 @@ async def trust(connection: AsyncConnection, ledger: Ledger, scope: str) -> dict
 
 async def health(connection: AsyncConnection, ledger: Ledger, scope: str, *, sees_all: bool) -> dict[str, Any]:
     """The strip with its details; a key sees only the strip."""
-    strip = await trust(connection, ledger, scope)
+    strip = await trust(connection, ledger, scope, sees_all=sees_all)
     calm = strip["bus_connected"] and not (
         strip["gaps"] or strip["unpriced"] or strip["quarantined"] or strip["drift_events"]
     )

@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from services.usage import summarise, trust
 from services.usage.answer import Json, encode, event_as_read
-from services.usage.export import MEDIA, Format
+from services.usage.export import MEDIA, Format, shown_path
 from services.usage.ledger import Ledger
 from services.usage.live import MOST_EVENTS
 from services.usage.routes.edge import LedgerHere, ReaderHere
@@ -21,6 +21,7 @@ router = APIRouter(prefix="/api/ai_usage", tags=["usage"])
 
 KEEP_ALIVE_SECONDS = 10.0
 LEAST_SECONDS = 1.0
+_NEWS = ("today", "current_hour", "events")
 _REPORT_HEADERS = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'",
@@ -41,7 +42,7 @@ async def export_report(
             await connection.execution_options(isolation_level="REPEATABLE READ")
         path = await ledger.exports.make(connection, reader.scope, ledger.zone, ledger.currency, days=days, kind=kind)
     link = f"/api/ai_usage/download_report?path={path.name}"
-    return Json({"success": True, "report_path": str(path), "download_url": link})
+    return Json({"success": True, "report_path": shown_path(path), "download_url": link})
 
 
 @router.get("/download_report")
@@ -86,6 +87,7 @@ async def _news(ledger: Ledger, scope: str, seen: int, *, sees_all: bool) -> Asy
     # After a reconnect nothing is told twice; a number from the future is another process's clock.
     seen = min(seen, ledger.live.number)
     quiet_since = clock.monotonic()
+    told: dict[str, Any] = {}
     while not draining.is_set():
         if not await ledger.live.wait(seen, LEAST_SECONDS):
             if clock.monotonic() - quiet_since >= KEEP_ALIVE_SECONDS:
@@ -94,11 +96,17 @@ async def _news(ledger: Ledger, scope: str, seen: int, *, sees_all: bool) -> Asy
             continue
         seen, quiet_since = ledger.live.number, clock.monotonic()
         try:
-            body = await ledger.kept.get(("live", scope, sees_all), seen, lambda: _stats(ledger, scope))
+            body = await ledger.kept.get(
+                ("live", scope, sees_all), seen, lambda: _stats(ledger, scope, sees_all=sees_all)
+            )
         except Unavailable:
             # The numbers come with the next booking that can be read.
             await asyncio.sleep(LEAST_SECONDS)
             continue
+        news = {name: body[name] for name in _NEWS}
+        if scope and news == told:
+            continue  # somebody else's bookings are no news for a key
+        told = news
         yield b"id: %d\ndata: %b\n\n" % (seen, encode(body))
         await _pause(draining)
 
@@ -112,15 +120,16 @@ async def _pause(draining: asyncio.Event) -> None:
         return
 
 
-async def _stats(ledger: Ledger, scope: str) -> dict[str, Any]:
+async def _stats(ledger: Ledger, scope: str, *, sees_all: bool) -> dict[str, Any]:
     now = clock.now()
     async with ledger.resources.database.read() as connection:
         stats = await summarise.current(connection, scope, ledger.zone, now)
-        strip = await trust.trust(connection, ledger, scope)
-        rows = await events.last_of(connection, ledger.live.recent[:MOST_EVENTS])
+        strip = await trust.trust(connection, ledger, scope, sees_all=sees_all)
+        recent = ledger.live.recent if scope else ledger.live.recent[:MOST_EVENTS]
+        rows = await events.last_of(connection, recent)
         corrections = await events.corrected(connection, [str(row.event_id) for row in rows])
     shown = sorted(rows, key=lambda row: (row.at_us, str(row.event_id)), reverse=True)
-    own = [row for row in shown if not scope or row.key_id == scope]
+    own = [row for row in shown if not scope or row.key_id == scope][:MOST_EVENTS]
     return {
         "type": "stats",
         "generated_at": ledger.zone.iso(now),

@@ -90,6 +90,39 @@ async def test_a_key_sees_its_own_usage_only(tmp_path: Path) -> None:
             assert (await books.client.get(f"/{path}", headers=INSIDE)).status_code == 200
 
 
+async def test_a_key_learns_nothing_of_how_much_others_use(tmp_path: Path) -> None:
+    async with opened(tmp_path, **TOKENS) as books:
+        own = {**INSIDE, "x-tollway-key-id": "one"}
+
+        async def strips() -> list[dict[str, object]]:
+            health, board = [
+                (await books.client.get(f"/api/ai_usage/{path}", headers=own)).json()
+                for path in ("health", "dashboard")
+            ]
+            return [health, board["trust"], {"empty": board["empty"]}]
+
+        before = await strips()
+        assert before[2] == {"empty": True}
+        await books.ledger.book.book([ended(key_id="two") for _ in range(3)] + [ended()])
+        told = ("events_total", "last_event_at", "booked_at", "lag_events", "queue_depth", "spool_events", "empty")
+        after = await strips()
+        for here, there in zip(before, after, strict=True):
+            assert {name: here.get(name) for name in told} == {name: there.get(name) for name in told}
+        await books.ledger.book.book([ended(key_id="one"), ended("t", key_id="one", kind="tool")])
+        assert [strip.get("events_total") for strip in await strips()] == [2, 2, None]
+        admin = {"authorization": "Bearer admin"}
+        assert (await books.client.get("/api/ai_usage/health", headers=admin)).json()["events_total"] == 6
+
+
+async def test_a_client_is_not_told_where_the_servers_folders_are(tmp_path: Path) -> None:
+    async with opened(tmp_path, **TOKENS) as books:
+        for headers in ({**INSIDE, "x-tollway-key-id": "one"}, {"authorization": "Bearer admin"}):
+            made = (await books.client.post("/api/ai_usage/export_report", headers=headers)).json()
+            assert made["report_path"].startswith("records/ai_usage/usage_report_")
+            assert made["download_url"].endswith("?path=" + Path(made["report_path"]).name)
+            assert (await books.client.get(made["download_url"], headers=headers)).status_code == 200
+
+
 async def test_a_key_cannot_book_for_another_one(tmp_path: Path) -> None:
     async with opened(tmp_path, **TOKENS) as books:
         body = {"model": "qwen-plus", "input_tokens": 1, "output_tokens": 1, "key_id": "two", "event_id": "same"}

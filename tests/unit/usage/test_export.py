@@ -67,7 +67,7 @@ async def test_links_in_the_folder_are_not_followed(books: Books, tmp_path: Path
     await fetched(books, "json")
     secret = tmp_path / "secret"
     secret.write_text("x")
-    folder = tmp_path / "records" / "ai_usage" / "all"
+    folder = tmp_path / "records" / "ai_usage"
     (folder / "usage_report_20261121_000000_00000000.json").symlink_to(secret)
     answer = await books.client.get("/api/ai_usage/download_report?path=usage_report_20261121_000000_00000000.json")
     assert answer.status_code == 404

@@ -10,8 +10,8 @@ from shared.bus import Message
 from tests.fakes.ledger import Books, ended
 
 
-async def frames(books: Books, seen: int = 0) -> AsyncIterator[dict[str, str]]:
-    async for chunk in desk._news(books.ledger, "", seen, sees_all=True):
+async def frames(books: Books, seen: int = 0, key: str = "") -> AsyncIterator[dict[str, str]]:
+    async for chunk in desk._news(books.ledger, key, seen, sees_all=not key):
         fields = dict(line.split(": ", 1) for line in chunk.decode().splitlines() if ": " in line)
         if "data" in fields:
             yield fields
@@ -29,6 +29,20 @@ async def test_news_come_with_rising_ids_and_the_events_just_booked(books: Books
     assert [event["user_id"] for event in body["events"]] == ["fresh"]
     assert body["today"]["calls"] == body["current_hour"]["calls"] == 1
     assert body["trust"]["events_total"] == 1
+
+
+async def test_a_key_is_not_woken_by_what_others_do(books: Books) -> None:
+    stream = frames(books, key="one")
+    async with asyncio.timeout(20):
+        assert json.loads((await anext(stream))["data"])["today"]["calls"] == 0
+        waiting = asyncio.ensure_future(anext(stream))
+        await books.ledger.book.book([ended(key_id="two")])
+        done, _ = await asyncio.wait({waiting}, timeout=2.5)
+        assert not done
+        await books.ledger.book.book([ended(key_id="one")])
+        await books.ledger.book.book([ended(key_id="two") for _ in range(30)])
+        body = json.loads((await waiting)["data"])
+    assert (body["today"]["calls"], [event["key_id"] for event in body["events"]]) == (1, ["one"])
 
 
 async def test_a_reconnect_with_the_last_id_is_not_told_the_same_again(books: Books) -> None:

@@ -99,12 +99,12 @@ async def health(connection: AsyncConnection, ledger: Ledger, scope: str, *, see
     return body
 
 
-async def blind(ledger: Ledger) -> dict[str, Any]:
+async def blind(ledger: Ledger, *, sees_all: bool) -> dict[str, Any]:
     """What can be told without the database: what waits for it, and since when."""
     now, depth, spool = clock.now(), await ledger.resources.bus.depth(USAGE_QUEUE), ledger.resources.spool
     lag = round(now - ledger.live.number / 1000, 3)
     waiting = (depth or 0) + spool.events_waiting
-    return {
+    told = {
         "status": "degraded",
         "freshness": lag,
         "freshness_seconds": lag,
@@ -120,6 +120,7 @@ async def blind(ledger: Ledger) -> dict[str, Any]:
         "timezone": ledger.zone.name,
         "currency": ledger.currency,
     }
+    return told if sees_all else {**told, "lag": None, **dict.fromkeys(_OTHERS)}
 
 
 async def _details(connection: AsyncConnection, ledger: Ledger) -> dict[str, Any]:

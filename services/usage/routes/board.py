@@ -213,7 +213,7 @@ async def health(ledger: LedgerHere, reader: ReaderHere) -> Response:
             return Json(await trust.health(connection, ledger, reader.scope, sees_all=reader.sees_all))
     except (TimeoutError, DatabaseUnavailable):
         # Whoever asks for the ledger's health wants to know of just this.
-        return Json(await trust.blind(ledger))
+        return Json(await trust.blind(ledger, sees_all=reader.sees_all))
 
 
 @router.get("/whoami")

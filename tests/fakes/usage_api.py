@@ -29,6 +29,7 @@ class FakeUsage:
         self.empty = False
         self.gateway = True
         self.failing: dict[str, int] = {}
+        self.refusal = "asked to fail"
         self.asked: list[str] = []
         self.last_event_ids: list[str] = []
         self.keys: list[dict[str, Any]] = [
@@ -226,7 +227,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refused(self, path: str) -> bool:
         if status := self.owner.failing.get(path):
-            self._json(status, {"error": {"message": "asked to fail", "type": "server_error", "code": "fake"}})
+            self._json(status, {"error": {"message": self.owner.refusal, "type": "server_error", "code": "fake"}})
             return True
         if not self._knows_token():
             self._json(

@@ -62,6 +62,19 @@ def test_a_token_that_is_not_remembered_is_gone_after_a_reload(fake, visits):
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+def test_a_refusal_is_said_in_chinese_and_what_is_not_known_keeps_its_words(fake, visits):
+    visits.expected.append(REFUSED)
+    fake.failing["/api/ai_usage/dashboard"] = 503
+    fake.refusal = "The database cannot be reached right now."
+    page = visits.open(fake.page, locale="zh-CN")
+    expect(page.get_by_role("alert")).to_contain_text("数据库暂时无法访问。")
+    fake.refusal = "The ledger is being moved."
+    page.get_by_role("button", name="重试").click()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "Tollway 的某个部分暂时无法访问，请重试（The ledger is being moved.）"
+    )
+
+
 def test_a_failure_is_said_and_can_be_tried_again(fake, visits):
     visits.expected.append(REFUSED)
     fake.failing["/api/ai_usage/dashboard"] = 503

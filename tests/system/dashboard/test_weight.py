@@ -45,6 +45,26 @@ def test_every_sentence_has_its_chinese():
     assert (said | {FORECAST_METHOD, *ADVICE_METHODS.values()}) - known == set()
 
 
+def test_every_failure_the_services_know_has_its_chinese():
+    import services.gateway.errors
+    import services.reports.errors  # noqa: F401 -- both make subclasses
+    from shared.errors import TollwayError
+
+    def below(kind: type) -> set[type]:
+        return {kind}.union(*(below(one) for one in kind.__subclasses__()))
+
+    words = (STATIC / "js" / "words" / "zh_refusals.js").read_text()
+    ours = [
+        one
+        for one in below(TollwayError)
+        if one.__module__.startswith(("shared.", "services.gateway", "services.reports"))
+    ]
+    assert len(ours) > 25
+    assert [
+        one.__name__ for one in ours if (one.__doc__ or "").strip() and f'"{one.__doc__.strip()}":' not in words
+    ] == []
+
+
 def test_the_vendored_files_are_the_ones_that_were_vendored():
     for folder in (STATIC / "vendor", pathlib.Path(__file__).parent / "vendor"):
         for checksum, name in re.findall(r"sha256\s+([0-9a-f]{64})\s+(\S+)", (folder / "README.md").read_text()):

@@ -1,5 +1,7 @@
 // Speaking to the services on our own origin. The token lives here and travels in a header, never in an address.
 
+import { t } from "./i18n.js";
+
 const BASE = new URL("../", location.href);
 const STORE = "tollway.token";
 let token = recall();
@@ -42,11 +44,29 @@ export function addressOf(path) {
   return new URL(path.replace(/^\//, ""), BASE);
 }
 
+const KINDS = {
+  400: "The request is not valid.",
+  403: "This key may not do that.",
+  404: "There is nothing here.",
+  409: "The request contradicts what is already there.",
+  422: "A value of the request is out of range.",
+  500: "Tollway made a mistake; the request id names it in the log.",
+  503: "A part of Tollway cannot be reached right now; try again.",
+};
+
+// A service's sentence in the page's language; one the page does not know keeps its words behind what kind it is.
+export function translated(sentence, status) {
+  const known = t(sentence);
+  const kind = KINDS[status] && t(KINDS[status]);
+  if (known !== sentence || !kind || kind === KINDS[status]) return known;
+  return t("{kind} ({detail})", { kind: kind.replace(/。$/, ""), detail: sentence });
+}
+
 function explain(body, status) {
   const detail = body && (body.detail ?? body.error ?? body.message);
-  if (typeof detail === "string") return detail;
+  if (typeof detail === "string") return translated(detail, status);
   if (Array.isArray(detail)) return detail.map((one) => `${(one.loc || []).join(".")}: ${one.msg}`).join("; ");
-  if (detail && detail.message) return detail.message;
+  if (detail && detail.message) return translated(detail.message, status);
   return `HTTP ${status}`;
 }
 

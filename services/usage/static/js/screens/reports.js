@@ -82,7 +82,7 @@ function jobView(job, act) {
         "aria-label": t("{percent} done", { percent: unitText(percent, "percent") }),
       }),
     stageRow(job),
-    error && h("p", { class: "problem" }, error),
+    error && h("p", { class: "problem" }, t(error)),
     (job.warnings || []).length > 0 &&
       h(
         "ul",

@@ -1,5 +1,6 @@
 // The page in Chinese: the English sentence of the source, and how we say it. Here is what every screen shares.
 import { ledgerWords } from "./zh_ledger.js";
+import { refusalWords } from "./zh_refusals.js";
 import { screenWords } from "./zh_screens.js";
 
 const screens = {
@@ -150,6 +151,6 @@ const words = {
   "{n} d": "{n} 天",
 };
 
-const dictionary = { ...screens, ...states, ...words, ...screenWords, ...ledgerWords };
+const dictionary = { ...screens, ...states, ...words, ...screenWords, ...ledgerWords, ...refusalWords };
 
 export { dictionary as words };

@@ -11,6 +11,7 @@ from services.reports.consumers import Consumer
 from services.reports.desk import Desk
 from services.reports.foreman import Foreman
 from services.reports.identity import Badge, Doorkeeper
+from services.reports.plan import Limits
 from services.reports.progress import Bell
 from services.reports.reach import (
     BodyCache,
@@ -59,9 +60,9 @@ async def compose(
     def guard() -> tuple[bool, Collection[str]]:
         return config.current.byo.allow_private, config.current.byo.allow_hosts
 
-    def limits() -> tuple[int, int]:
+    def limits() -> Limits:
         section = config.current.reports
-        return section.running_per_owner, section.retention_days
+        return Limits(section.running_per_owner, section.retention_days, section.evidence_days)
 
     webhooks = Webhooks(resources.http, guard)
     ready = resources.database.ready

@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from services.reports.job import artifact_url
+from services.reports.job import EVIDENCE, artifact_url
 
 CONTENT_TYPES = {
     "html": "text/html; charset=utf-8",
@@ -14,6 +14,7 @@ CONTENT_TYPES = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "png": "image/png",
+    EVIDENCE: "application/zip",
 }
 
 

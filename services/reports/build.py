@@ -7,6 +7,7 @@ model call; the row's attempt number fences off a worker that lost its lease.
 import asyncio
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,15 +15,17 @@ import structlog
 from services.reports import counters
 from services.reports.artifacts import ArtifactFolder
 from services.reports.errors import BuildError, CancelledByOwnerError, LeaseLostError
-from services.reports.job import CANCELLED, FAILED, PARTIAL, STAGES, SUCCEEDED, Job, close
+from services.reports.job import CANCELLED, EVIDENCE, FAILED, PARTIAL, STAGES, SUCCEEDED, Job, close
 from services.reports.plan import (
     BEAT_SECONDS,
     CAP_RETRY_SECONDS,
+    CHECKPOINTS,
     JOB_SECONDS,
     LEASE_SECONDS,
     MOST_BUG_FAILURES,
     MOST_FAILURES,
     RETRY_SECONDS,
+    Limits,
 )
 from services.reports.progress import Bell
 from services.reports.recipes import Outcome, Recipe
@@ -46,7 +49,7 @@ class Builder:
         recipes: dict[str, Recipe],
         tasks: Tasks,
         worker: str,
-        limits: Callable[[], tuple[int, int]],
+        limits: Callable[[], Limits],
         offer_again: Callable[[str, float], Awaitable[None]],
         bell: Bell,
     ) -> None:
@@ -61,8 +64,9 @@ class Builder:
 
     async def run(self, job_id: str) -> None:
         """Claim the job, if it is free, and bring it as far as it goes."""
-        cap, _ = self._limits()
-        job, wait = await self._store.claim(job_id, self._worker, clock.now(), LEASE_SECONDS, cap)
+        job, wait = await self._store.claim(
+            job_id, self._worker, clock.now(), LEASE_SECONDS, self._limits().running_per_owner
+        )
         if wait:
             await self._offer_again(job_id, clock.now() + CAP_RETRY_SECONDS)
         if job is None:
@@ -177,7 +181,7 @@ class Builder:
         recipe = self._recipes[job.type]
         folder = await asyncio.to_thread(self._artifacts.staging, job.id, job.attempt)
         made: dict[str, bytes] = {}
-        key = job.request_hash
+        key = f"{job.request_hash}:{CHECKPOINTS}"
         for stage in STAGES[job.type]:
             if stage in ("store", "notify"):
                 break
@@ -191,7 +195,18 @@ class Builder:
             # What a stage made is part of what the next one is made from.
             key = sha256(key.encode() + kept).hexdigest()
             await self._mark(job, stage, started=False)
-        return await self._store_artifacts(job, recipe.outcome(job, made), folder)
+        return await self._store_files(job, recipe, made, folder)
+
+    async def _store_files(self, job: Job, recipe: Recipe, made: dict[str, bytes], folder: Path) -> str:
+        await self._mark(job, "store", started=True)
+        artifacts = await asyncio.to_thread(self._artifacts.settle, job.id, folder, job.request["formats"])
+        hashes = {artifact["format"]: artifact["sha256"] for artifact in artifacts}
+        body = await asyncio.to_thread(recipe.evidence, job, made, hashes)
+        evidence: dict[str, Any] | None = None
+        if body is not None:
+            await asyncio.to_thread((folder / EVIDENCE).write_bytes, body)
+            (evidence,) = await asyncio.to_thread(self._artifacts.settle, job.id, folder, [EVIDENCE])
+        return await self._finish(job, recipe.outcome(job, made), artifacts, evidence)
 
     async def _mark(self, job: Job, stage: str, *, started: bool) -> None:
         def mutate(held: Job) -> None:
@@ -203,10 +218,10 @@ class Builder:
         await self._store.change(job, mutate)
         self._bell.ring(job.id)
 
-    async def _store_artifacts(self, job: Job, outcome: Outcome, folder: Any) -> str:
-        await self._mark(job, "store", started=True)
-        artifacts = await asyncio.to_thread(self._artifacts.settle, job.id, folder, job.request["formats"])
-        _, retention_days = self._limits()
+    async def _finish(
+        self, job: Job, outcome: Outcome, artifacts: list[dict[str, Any]], evidence: dict[str, Any] | None
+    ) -> str:
+        limits = self._limits()
 
         def mutate(held: Job) -> None:
             held.artifacts = artifacts
@@ -214,13 +229,17 @@ class Builder:
             held.warnings = list(dict.fromkeys([*held.warnings, *outcome.warnings]))
             held.usage = outcome.usage
             held.progress, held.stage = 1.0, "notify"
-            held.artifacts_until = clock.now() + retention_days * DAY_SECONDS
+            held.artifacts_until = clock.now() + limits.retention_days * DAY_SECONDS
+            if evidence:
+                held.evidence = evidence
+                held.evidence_until = clock.now() + limits.evidence_days * DAY_SECONDS
             _mark(held, "store", started=False)
             _mark(held, "notify", started=True)
             _mark(held, "notify", started=False)
 
         ended = await self._store.finish(job, mutate, clock.now())
-        await asyncio.to_thread(self._artifacts.sweep, job.id, ended.artifacts)
+        kept = [*ended.artifacts, *([ended.evidence] if ended.evidence else [])]
+        await asyncio.to_thread(self._artifacts.sweep, job.id, kept)
         return ended.status
 
 

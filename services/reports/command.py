@@ -18,13 +18,12 @@ from services.reports import evidence
 from services.reports.errors import BuildError, FieldInvalid, TokenMismatchError, TokenUnknownError
 from services.reports.foreman import Foreman
 from services.reports.identity import Badge
-from services.reports.job import STAGES, Job
+from services.reports.job import EVIDENCE, STAGES, Job, filename
 from services.reports.reach import BodyCache, DataTransport, GatewayModel, RemoteCaller
-from services.reports.recipes import ANY_MODEL, NOTHING_KNOWN, Outcome, Stage, TokenRecipe
+from services.reports.recipes import ANY_MODEL, NOTHING_KNOWN, Outcome, Resolved, Stage, TokenRecipe, gathered
 from services.reports.request import TOKEN_FORMATS, read
-from services.reports.sources.base import Finding
 from services.reports.sources.gather import NAMES, Sources
-from services.reports.sources.tape import Recorder, every_source
+from services.reports.sources.tape import Recorder, every_source, packed
 from shared import clock
 from shared.cache import make_cache
 from shared.config import ConfigFault, LiveConfig
@@ -114,18 +113,18 @@ async def _report(
     options: argparse.Namespace,
     bundle: evidence.Bundle | None,
 ) -> int:
-    http, cache, recorder, foreman = HttpClient(), make_cache("memory://"), Recorder(), Foreman(settings.environment)
-    tape = bundle.playback() if bundle else recorder
+    http, cache, foreman = HttpClient(), make_cache("memory://"), Foreman(settings.environment)
     recipe = TokenRecipe(
-        Sources(DataTransport(http), BodyCache(cache), clock.monotonic, lambda: sources, tape),
+        Sources(DataTransport(http), BodyCache(cache), clock.monotonic, lambda: sources),
         foreman,
         GatewayModel(RemoteCaller(http.session, settings.url), Badge(settings)),
         lambda: config.current.reports.insight_model or ANY_MODEL,
+        bundle.playback if bundle else Recorder,
     )
     if bundle:
         recipe.stages |= told_stages(bundle.manifest)
     try:
-        return await _built(recipe, request, options, recorder, bundle)
+        return await _built(recipe, request, options, bundle)
     except TokenMismatchError as error:
         _say(f"tollway report: {error}")
         return MISMATCH
@@ -144,7 +143,6 @@ async def _built(
     recipe: TokenRecipe,
     request: dict[str, Any],
     options: argparse.Namespace,
-    recorder: Recorder,
     bundle: evidence.Bundle | None,
 ) -> int:
     job, out, verbose = Job("cli", "cli", "token", request, ""), Path(options.out), bool(options.verbose)
@@ -156,11 +154,10 @@ async def _built(
         code = _verdict(outcome, strict=options.strict)
         if code == NO_DATA:
             return code
-        files = await asyncio.to_thread(_deliver, job, Path(folder), out)
+        hashes = await asyncio.to_thread(_deliver, job, Path(folder), out)
     if options.evidence:
-        kept = evidence.collect(request, made, recorder.heard(), files, clock.now())
-        await asyncio.to_thread(_deliver_evidence, kept, out)
-    if bundle and _says_otherwise(bundle.manifest, files):
+        await asyncio.to_thread(_deliver_evidence, job, recipe.evidence(job, made, hashes), out)
+    if bundle and _says_otherwise(bundle.manifest, request, hashes):
         return MISMATCH
     return code
 
@@ -174,7 +171,7 @@ def told_stages(manifest: evidence.Manifest) -> dict[str, Stage]:
 
         return stage
 
-    return {"resolve": told({"as_of_ms": manifest.as_of_ms, "checked": None}), "insight": told(manifest.insight)}
+    return {"resolve": told(Resolved(manifest.as_of_ms, None, packed([]))), "insight": told(manifest.insight)}
 
 
 async def _stages(recipe: TokenRecipe, job: Job, folder: Path, *, verbose: bool) -> dict[str, bytes]:
@@ -187,7 +184,7 @@ async def _stages(recipe: TokenRecipe, job: Job, folder: Path, *, verbose: bool)
         took = f" {clock.monotonic() - started:.2f} s" if verbose else ""
         _say(f"[{progress:4.0%}] {stage}{took}")
         if verbose and stage == "fetch":
-            for finding in msgspec.msgpack.decode(made["fetch"], type=list[Finding]):
+            for finding in gathered(made).findings:
                 _say(f"       {finding.source}: {finding.status} {finding.reason or ''}".rstrip())
     return made
 
@@ -198,26 +195,28 @@ def _verdict(outcome: Outcome, *, strict: bool) -> int:
     return PARTIAL if outcome.partial and strict else OK
 
 
-def _deliver(job: Job, folder: Path, out: Path) -> dict[str, bytes]:
+def _deliver(job: Job, folder: Path, out: Path) -> dict[str, str]:
+    """The hash of each file that was written, by its format."""
     out.mkdir(parents=True, exist_ok=True)
-    files = {f"{job.request['token']}_report.{form}": (folder / form).read_bytes() for form in job.request["formats"]}
-    for name, body in files.items():
-        (out / name).write_bytes(body)
-        sys.stdout.write(f"{out / name}\n")
-    return files
+    hashes = {}
+    for form in job.request["formats"]:
+        body, target = (folder / form).read_bytes(), out / filename(job.request, form)
+        target.write_bytes(body)
+        sys.stdout.write(f"{target}\n")
+        hashes[form] = sha256(body).hexdigest()
+    return hashes
 
 
-def _deliver_evidence(bundle: evidence.Bundle, out: Path) -> None:
-    target = out / f"{bundle.manifest.request['token']}_evidence.zip"
-    evidence.write(bundle, target)
+def _deliver_evidence(job: Job, packed: bytes | None, out: Path) -> None:
+    target = out / filename(job.request, EVIDENCE)
+    evidence.write(packed or b"", target)
     sys.stdout.write(f"{target}\n")
 
 
-def _says_otherwise(manifest: evidence.Manifest, files: dict[str, bytes]) -> bool:
+def _says_otherwise(manifest: evidence.Manifest, request: dict[str, Any], hashes: dict[str, str]) -> bool:
     """Whether a file came out other than it was; one that was not made then is not compared."""
-    wrong = [
-        name for name, body in files.items() if manifest.reports.get(name, "") not in ("", sha256(body).hexdigest())
-    ]
+    made = {filename(request, form): digest for form, digest in hashes.items()}
+    wrong = [name for name, digest in made.items() if manifest.reports.get(name, digest) != digest]
     for name in wrong:
         by = f"made by version {manifest.version}, now by {evidence.version()}"
         _say(f"tollway report: {name} is not what it was when the evidence was taken ({by})")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from services.reports.artifacts import CONTENT_TYPES, ArtifactFolder
-from services.reports.errors import ArtifactGone, NotFinished
+from services.reports.errors import ArtifactGone, EvidenceGone, NotFinished
 from services.reports.identity import Caller, Doorkeeper
-from services.reports.job import CANCELLED, FAILED, Job, fresh_stages
+from services.reports.job import CANCELLED, EVIDENCE, FAILED, Job, fresh_stages
 from services.reports.plan import MOST_WAITING_PER_OWNER
 from services.reports.progress import Bell
 from services.reports.request import fingerprint, ignored, read
@@ -70,25 +70,30 @@ class Desk:
         return job
 
     async def artifact(self, job: Job, form: str) -> tuple[dict[str, Any], Path]:
-        if form not in CONTENT_TYPES:
+        if form == EVIDENCE or form not in CONTENT_TYPES:
             raise NotFound("There is no such artefact.", param="format")
-        if not job.is_terminal:
-            raise NotFinished(f"The report is {job.status}.", headers={"retry-after": "2"})
-        if job.status in (FAILED, CANCELLED):
-            raise NotFound(f"The report was {job.status}; it has no artefact.")
+        _ended_well(job)
         if not job.artifacts:
             raise ArtifactGone
         found = next((artifact for artifact in job.artifacts if artifact["format"] == form), None)
         if found is None:
             raise NotFound(f"This report was not made as {form}.", param="format")
+        return found, await self._path(job, found)
+
+    async def evidence(self, job: Job) -> tuple[dict[str, Any], Path]:
+        """What the report can be made again from: for its owner, who may not pass the providers' data on."""
+        if job.type != "token":
+            raise NotFound("Only reports on tokens have evidence.")
+        _ended_well(job)
+        if job.evidence is None:
+            raise EvidenceGone
+        return job.evidence, await self._path(job, job.evidence)
+
+    async def _path(self, job: Job, found: dict[str, Any]) -> Path:
         path = self.artifacts.path(job.id, found)
         if not await asyncio.to_thread(path.exists):
             raise ArtifactGone
-        return found, path
-
-    def filename(self, job: Job, form: str) -> str:
-        name = job.request.get("token") or f"usage_{job.request['days']}d"
-        return f"{name}_report.{form}"
+        return path
 
     async def cancel(self, job: Job) -> Job:
         changed = await self.jobs.cancel(job.id, clock.now())
@@ -100,3 +105,10 @@ class Desk:
         await self.jobs.delete(job.id)
         await asyncio.to_thread(self.artifacts.remove, job.id)
         self.bell.ring(job.id)
+
+
+def _ended_well(job: Job) -> None:
+    if not job.is_terminal:
+        raise NotFinished(f"The report is {job.status}.", headers={"retry-after": "2"})
+    if job.status in (FAILED, CANCELLED):
+        raise NotFound(f"The report was {job.status}; it has no artefact.")

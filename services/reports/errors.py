@@ -27,6 +27,12 @@ class ArtifactGone(Gone):
     code = "artifact_gone"
 
 
+class EvidenceGone(Gone):
+    """The evidence was here; its time is over."""
+
+    code = "evidence_gone"
+
+
 class BodyTooLarge(TooLarge):
     """The body of a report request is small; this one is not."""
 

@@ -4,10 +4,13 @@ What a report has beside those bodies is in the manifest: the moment it was aske
 and the insight as it was written. Bodies are the providers' own and may not be passed on: the file is its owner's.
 """
 
+import io
 import os
 import zipfile
 import zlib
 from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,8 @@ from typing import Any
 import msgspec
 
 from services.reports.insight.claims import Insight
-from services.reports.sources.base import Finding
-from services.reports.sources.tape import Heard, Playback
+from services.reports.sources.base import Finding, Heard
+from services.reports.sources.tape import Playback, unpacked
 from shared.clock import from_unix
 
 FORMAT = 1
@@ -57,7 +60,6 @@ class Manifest(msgspec.Struct, frozen=True):
 
     format: int
     version: str
-    created_at: str
     request: dict[str, Any]
     as_of_ms: int
     sources: list[Settled]
@@ -80,20 +82,34 @@ class Bundle(msgspec.Struct, frozen=True):
 
     def playback(self) -> Playback:
         heard = [
-            Heard(entry.source, entry.path, entry.url, 0.0, self.bodies.get(entry.name or ""), entry.reason)
+            Heard(
+                entry.source,
+                entry.path,
+                entry.url,
+                datetime.fromisoformat(entry.fetched_at).timestamp(),
+                self.bodies.get(entry.name or ""),
+                entry.reason,
+            )
             for entry in self.manifest.files
         ]
         return Playback(heard, [Finding(said.source, said.status, {}, said.reason) for said in self.manifest.sources])
 
 
+def merged(*kept: bytes) -> list[Heard]:
+    """What was heard in one stage after the other: of two answers to one question the later was used."""
+    heard = {(said.source, said.path): said for one in kept for said in unpacked(one)}
+    return [heard[question] for question in sorted(heard)]
+
+
 def collect(
     request: dict[str, Any],
-    made: Mapping[str, bytes],
+    as_of_ms: int,
+    findings: list[Finding],
     heard: list[Heard],
-    reports: Mapping[str, bytes],
-    now: float,
+    insight: Insight,
+    reports: Mapping[str, str],
 ) -> Bundle:
-    """The evidence of a report that was just made; `made` is what its stages came to."""
+    """The evidence of a report that was just made; `reports` are the hashes of its files."""
     bodies: dict[str, bytes | None] = {}
     files = []
     for number, said in enumerate(heard, 1):
@@ -102,34 +118,37 @@ def collect(
             bodies[name] = said.body
         fetched = _stamp(said.fetched_at)
         files.append(Entry(said.source, said.path, said.url, fetched, name, _digest(said.body), said.reason))
-    findings = msgspec.msgpack.decode(made["fetch"], type=list[Finding])
     manifest = Manifest(
         FORMAT,
         version(),
-        _stamp(now),
         request,
-        msgspec.msgpack.decode(made["resolve"])["as_of_ms"],
+        as_of_ms,
         [Settled(finding.source, finding.status, finding.reason) for finding in findings],
         files,
-        msgspec.msgpack.decode(made["insight"], type=Insight),
-        {name: sha256(body).hexdigest() for name, body in sorted(reports.items())},
+        insight,
+        dict(sorted(reports.items())),
     )
     return Bundle(manifest, bodies)
 
 
-def write(bundle: Bundle, target: Path) -> None:
-    """Readable by its owner alone."""
+def pack(bundle: Bundle) -> bytes:
+    """The file: the same evidence is the same bytes."""
     listed = {MANIFEST: msgspec.json.format(msgspec.json.encode(bundle.manifest), indent=1), **bundle.bodies}
-    # A file that is already there would keep the mode it has.
-    target.unlink(missing_ok=True)
-    with (
-        os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened,
-        zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as packed,
-    ):
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, body in sorted(listed.items()):
             entry = zipfile.ZipInfo(name, NO_TIME)
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
             packed.writestr(entry, body or b"")
+    return written.getvalue()
+
+
+def write(packed: bytes, target: Path) -> None:
+    """Readable by its owner alone."""
+    # A file that is already there would keep the mode it has.
+    target.unlink(missing_ok=True)
+    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+        opened.write(packed)
 
 
 def read(path: Path) -> Bundle:
@@ -147,6 +166,7 @@ def read(path: Path) -> Bundle:
     return Bundle(manifest, bodies)
 
 
+@lru_cache(maxsize=1)
 def version() -> str:
     """Of the code that makes reports, by its bytes: the package has one number for many changes, an image has none."""
     root, digest = Path(__file__).parent, sha256()

@@ -10,6 +10,8 @@ QUEUED, RUNNING = "queued", "running"
 SUCCEEDED, PARTIAL, FAILED, CANCELLED = "succeeded", "partial", "failed", "cancelled"
 TERMINAL = (SUCCEEDED, PARTIAL, FAILED, CANCELLED)
 STATUSES = (QUEUED, RUNNING, *TERMINAL)
+# The format of what a report can be made again from; beside the artefacts, since it is not for everybody's eyes.
+EVIDENCE = "zip"
 # Stage and the progress reached when it is done.
 STAGES: dict[str, dict[str, float]] = {
     "token": {
@@ -55,6 +57,8 @@ class Job(msgspec.Struct):
     started_at: float | None = None
     ended_at: float | None = None
     artifacts_until: float | None = None
+    evidence: dict[str, Any] | None = None
+    evidence_until: float | None = None
 
     @property
     def is_terminal(self) -> bool:
@@ -83,6 +87,7 @@ def shown(job: Job) -> dict[str, Any]:
         "warnings": job.warnings,
         "error": job.error,
         "artifacts": job.artifacts,
+        "evidence": job.evidence and job.evidence | {"expires_at": stamp(job.evidence_until)},
         "usage": job.usage,
         "attempt": job.attempt,
         "cancel_requested": job.cancel_requested,
@@ -100,4 +105,10 @@ def stamp(seconds: float | None) -> str | None:
 
 def artifact_url(job_id: str, form: str) -> str:
     """A path on the origin the client used, whichever that is."""
-    return f"/v1/reports/{job_id}/artifact.{form}"
+    return f"/v1/reports/{job_id}/{'evidence' if form == EVIDENCE else 'artifact'}.{form}"
+
+
+def filename(request: dict[str, Any], form: str) -> str:
+    """What a reader's own copy is called."""
+    name = request.get("token") or f"usage_{request['days']}d"
+    return f"{name}_{'evidence' if form == EVIDENCE else 'report'}.{form}"

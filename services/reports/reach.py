@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from struct import Struct
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -11,7 +12,7 @@ from yarl import URL
 from services.reports.errors import UsageUnavailableError
 from services.reports.identity import Badge
 from services.reports.insight.write import ModelError, Reply
-from services.reports.sources.base import Answer, SourceError
+from services.reports.sources.base import Answer, Fetched, SourceError
 from shared.cache import Cache
 from shared.errors import CacheUnavailable
 from shared.health import App
@@ -23,6 +24,9 @@ USAGE = "/api/ai_usage/"
 ANSWER_BYTES = 4 << 20
 EXPORT_BYTES = 256 << 20
 AGENT = "tollway-reports/0.1"
+# Before a body stands when it was fetched; other bytes than those an older version kept under "reports:body:".
+PREFIX = "reports:fetched:"
+STAMP = Struct(">d")
 
 
 class DataTransport:
@@ -55,15 +59,16 @@ class BodyCache:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
 
-    async def get(self, key: str) -> bytes | None:
+    async def get(self, key: str) -> Fetched | None:
         try:
-            return await self._cache.get(f"reports:body:{key}")
+            kept = await self._cache.get(PREFIX + key)
         except CacheUnavailable:
             return None
+        return Fetched(kept[STAMP.size :], *STAMP.unpack_from(kept)) if kept else None
 
-    async def put(self, key: str, body: bytes, ttl_seconds: int) -> None:
+    async def put(self, key: str, fetched: Fetched, ttl_seconds: int) -> None:
         try:
-            await self._cache.set(f"reports:body:{key}", body, ttl_seconds=ttl_seconds)
+            await self._cache.set(PREFIX + key, STAMP.pack(fetched.at) + fetched.body, ttl_seconds=ttl_seconds)
         except CacheUnavailable:
             return
 

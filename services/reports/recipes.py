@@ -1,23 +1,25 @@
 """The stages of each type of report: what is asked, computed, written and rendered. Results are bytes to be kept."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from services.reports import counters
+from services.reports import counters, evidence
 from services.reports.chains import CHAINS
 from services.reports.errors import TokenMismatchError, TokenUnknownError
 from services.reports.facts import Analysis
 from services.reports.foreman import Foreman
 from services.reports.insight.claims import Insight
 from services.reports.insight.write import Model, by_template, write
-from services.reports.job import Job
+from services.reports.job import Job, filename
 from services.reports.reach import UsageClient
 from services.reports.sources import sample
-from services.reports.sources.base import Finding, SourceError, Subject
+from services.reports.sources.base import Finding, SourceError, Subject, Tape
 from services.reports.sources.gather import Sources
+from services.reports.sources.tape import Recorder, packed
 from services.reports.usage_report import Taken, collect
 from shared import clock
 
@@ -26,6 +28,21 @@ ADMIN = "admin"
 # What a report asks for when no model is named: the healthiest one.
 ANY_MODEL = "auto"
 NOTHING_KNOWN = "no source gave any data"
+
+
+class Resolved(msgspec.Struct):
+    """When the report is of, whether token and address were found to belong together, and what was heard of that."""
+
+    as_of_ms: int
+    checked: bool | None
+    heard: bytes
+
+
+class Gathered(msgspec.Struct):
+    """What each source came to, and what was heard from them all."""
+
+    findings: list[Finding]
+    heard: bytes
 
 
 class Outcome(msgspec.Struct):
@@ -44,12 +61,23 @@ class Recipe(Protocol):
 
     def outcome(self, job: Job, made: dict[str, bytes]) -> Outcome: ...
 
+    def evidence(self, job: Job, made: dict[str, bytes], hashes: Mapping[str, str]) -> bytes | None:
+        """What the report can be made again from, as a file; takes long enough for a thread."""
+
 
 class TokenRecipe:
     """Resolve, fetch, compute, insight, render."""
 
-    def __init__(self, sources: Sources, foreman: Foreman, model: Model, default_model: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        foreman: Foreman,
+        model: Model,
+        default_model: Callable[[], str],
+        tape: Callable[[], Tape] = Recorder,
+    ) -> None:
         self._sources = sources
+        self._tape = tape
         self._foreman = foreman
         self._model = model
         self._default_model = default_model
@@ -67,31 +95,31 @@ class TokenRecipe:
         if request["sample"]:
             if not sample.belongs(request["token"], request["address"]):
                 raise TokenMismatchError
-            return msgspec.msgpack.encode({"as_of_ms": sample.as_of_ms(), "checked": "sample"})
-        now_ms = int(clock.now() * 1000)
+            return msgspec.msgpack.encode(Resolved(sample.as_of_ms(), None, packed([])))
+        now_ms, tape = int(clock.now() * 1000), self._tape()
         try:
-            identity = await self._sources.identify(_subject(request, now_ms))
+            identity = await self._sources.identify(_subject(request, now_ms), tape)
         except (SourceError, TimeoutError):
             # Down or unknown there: the fetch says which, and other sources may know the address.
-            return msgspec.msgpack.encode({"as_of_ms": now_ms, "checked": None})
+            identity = None
         known = identity.get("address") if identity else None
         if known is not None and known != request["address"]:
             raise TokenMismatchError(
                 f"{request['token']} has the address {known} on {request['chain']}, not {request['address']}"
             )
-        return msgspec.msgpack.encode({"as_of_ms": now_ms, "checked": known is not None})
+        return msgspec.msgpack.encode(Resolved(now_ms, known is not None, packed(tape.heard())))
 
     async def _fetch(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
-        request, resolved = job.request, msgspec.msgpack.decode(made["resolve"])
+        request, tape = job.request, self._tape()
         if request["sample"]:
-            return msgspec.msgpack.encode(sample.findings(request["token"]))
-        findings = await self._sources.gather(_subject(request, resolved["as_of_ms"]))
+            return msgspec.msgpack.encode(Gathered(sample.findings(request["token"]), packed([])))
+        findings = await self._sources.gather(_subject(request, resolved(made).as_of_ms), tape)
         for finding in findings:
             counters.SOURCES.labels(finding.source, finding.status).inc()
         statuses = {finding.status for finding in findings}
         if "ok" not in statuses and "failed" not in statuses:
             raise TokenUnknownError
-        return msgspec.msgpack.encode(findings)
+        return msgspec.msgpack.encode(Gathered(findings, await asyncio.to_thread(packed, tape.heard())))
 
     async def _compute(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
         subject = {
@@ -101,9 +129,10 @@ class TokenRecipe:
             "days": job.request["days"],
             "language": job.request["language"],
             "sample": job.request["sample"],
-            "as_of_ms": msgspec.msgpack.decode(made["resolve"])["as_of_ms"],
+            "as_of_ms": resolved(made).as_of_ms,
         }
-        answer: bytes = await self._foreman.run({"work": "analyse", "subject": subject, "findings": made["fetch"]})
+        findings = msgspec.msgpack.encode(gathered(made).findings)
+        answer: bytes = await self._foreman.run({"work": "analyse", "subject": subject, "findings": findings})
         return answer
 
     async def _insight(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
@@ -130,7 +159,7 @@ class TokenRecipe:
         return msgspec.msgpack.encode(written)
 
     def outcome(self, job: Job, made: dict[str, bytes]) -> Outcome:
-        findings = msgspec.msgpack.decode(made["fetch"], type=list[Finding])
+        findings = gathered(made).findings
         insight = msgspec.msgpack.decode(made["insight"], type=Insight)
         warnings = [
             f"{finding.source}: {finding.reason}"
@@ -144,6 +173,27 @@ class TokenRecipe:
         if insight.warning:
             warnings.append(insight.warning)
         return Outcome(partial, warnings, insight.usage or None)
+
+    def evidence(self, job: Job, made: dict[str, bytes], hashes: Mapping[str, str]) -> bytes | None:
+        told, heard = resolved(made), gathered(made)
+        bundle = evidence.collect(
+            # Whom the owner has told of it is nobody's business.
+            job.request | {"webhook_url": None},
+            told.as_of_ms,
+            heard.findings,
+            evidence.merged(told.heard, heard.heard),
+            msgspec.msgpack.decode(made["insight"], type=Insight),
+            {filename(job.request, form): digest for form, digest in hashes.items()},
+        )
+        return evidence.pack(bundle)
+
+
+def resolved(made: dict[str, bytes]) -> Resolved:
+    return msgspec.msgpack.decode(made["resolve"], type=Resolved)
+
+
+def gathered(made: dict[str, bytes]) -> Gathered:
+    return msgspec.msgpack.decode(made["fetch"], type=Gathered)
 
 
 def _subject(request: dict[str, Any], now_ms: int) -> Subject:
@@ -179,3 +229,7 @@ class UsageRecipe:
     def outcome(self, job: Job, made: dict[str, bytes]) -> Outcome:
         warning = msgspec.msgpack.decode(made["fetch"], type=Taken).warning
         return Outcome(partial=False, warnings=[warning] if warning else [])
+
+    def evidence(self, job: Job, made: dict[str, bytes], hashes: Mapping[str, str]) -> bytes | None:
+        # The ledger is ours, and answers again.
+        return None

@@ -158,6 +158,9 @@ class Sweeper:
         for job in await self._jobs.outdated(now):
             await asyncio.to_thread(self._artifacts.remove, job.id)
             await self._jobs.forget_artifacts(job.id)
+        for job in await self._jobs.outdated_evidence(now):
+            await asyncio.to_thread(self._artifacts.sweep, job.id, job.artifacts)
+            await self._jobs.forget_evidence(job.id)
         await self._jobs.forget_jobs(now - METADATA_DAYS * DAY_SECONDS)
 
 

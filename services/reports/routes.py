@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import msgspec
@@ -16,7 +17,7 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from services.reports.artifacts import CONTENT_TYPES
 from services.reports.desk import Desk
 from services.reports.errors import BodyTooLarge, FieldInvalid
-from services.reports.job import STAGES, STATUSES, Job, shown
+from services.reports.job import STAGES, STATUSES, Job, filename, shown
 from services.reports.progress import follow, until_moved
 from services.reports.request import schema
 from shared.errors import BadRequest, TollwayError, UnsupportedEncoding
@@ -123,9 +124,22 @@ async def events(request: Request, job_id: str) -> Response:
 @router.get("/{job_id}/artifact.{form}")
 async def artifact(request: Request, job_id: str, form: str) -> Response:
     """A finished file; ranges and a strong ETag."""
-    desk = desk_of(request)
     job = await _own(request, job_id)
-    found, path = await desk.artifact(job, form)
+    found, path = await desk_of(request).artifact(job, form)
+    return _file(request, job, found, path)
+
+
+@router.head("/{job_id}/evidence.zip", include_in_schema=False)
+@router.get("/{job_id}/evidence.zip")
+async def evidence(request: Request, job_id: str) -> Response:
+    """What the report can be made again from, with `tollway report --from-evidence`; for its owner alone."""
+    job = await _own(request, job_id)
+    found, path = await desk_of(request).evidence(job)
+    return _file(request, job, found, path)
+
+
+def _file(request: Request, job: Job, found: dict[str, Any], path: Path) -> Response:
+    form: str = found["format"]
     etag = f'"{found["sha256"]}"'
     headers = {
         "etag": etag,
@@ -142,7 +156,7 @@ async def artifact(request: Request, job_id: str, form: str) -> Response:
         path,
         headers=headers,
         media_type=CONTENT_TYPES[form],
-        filename=desk.filename(job, form),
+        filename=filename(job.request, form),
         content_disposition_type="inline" if form in ("html", "pdf", "png") else "attachment",
     )
 

@@ -35,6 +35,8 @@ jobs = sa.Table(
     sa.Column("started_at", sa.Double),
     sa.Column("ended_at", sa.Double),
     sa.Column("artifacts_until", sa.Double),
+    sa.Column("evidence", sa.JSON(none_as_null=True)),
+    sa.Column("evidence_until", sa.Double),
     sa.UniqueConstraint("owner", "idempotency_key", name="uq_report_jobs_key"),
     sa.Index("ix_report_jobs_status", "status", "lease_until"),
     sa.Index("ix_report_jobs_owner", "owner", "created_at"),

@@ -24,6 +24,7 @@ class Reports(Section):
 
     directory: str | None = None
     retention_days: int = Field(30, ge=1)
+    evidence_days: int = Field(7, ge=1)
     insight_model: str | None = None
     data_sources: dict[str, DataSource] = {}
     workers: int = Field(1, ge=1, le=16)

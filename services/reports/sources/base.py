@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from services.reports.chains import Chain
+from shared import clock
 
 ATTEMPTS = 3
 LONGEST_PAUSE_SECONDS = 5.0
@@ -67,12 +68,20 @@ class Transport(Protocol):
     async def get(self, url: str, *, headers: Mapping[str, str], timeout_seconds: float, max_bytes: int) -> Answer: ...
 
 
+class Fetched(msgspec.Struct, frozen=True):
+    """A body and when it came from its provider, which may be some reports ago."""
+
+    body: bytes
+    at: float
+    fresh: bool = False
+
+
 class Cache(Protocol):
     """Bodies by address, without secrets in the key."""
 
-    async def get(self, key: str) -> bytes | None: ...
+    async def get(self, key: str) -> Fetched | None: ...
 
-    async def put(self, key: str, body: bytes, ttl_seconds: int) -> None: ...
+    async def put(self, key: str, fetched: Fetched, ttl_seconds: int) -> None: ...
 
 
 class Source(Protocol):
@@ -83,13 +92,30 @@ class Source(Protocol):
     async def gather(self, subject: Subject) -> Finding: ...
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """One question and what came of it: a body as it was fetched, or the reason why there was none."""
+
+    source: str
+    path: str
+    url: str
+    fetched_at: float
+    body: bytes | None = None
+    reason: str | None = None
+
+
+Ask = Callable[[], Awaitable[Fetched]]
+
+
 class Tape(Protocol):
-    """Stands between the sources and the network, to note what was heard there or to play it again."""
+    """Stands between the sources and the network in one report, to note what was heard or to play it again."""
 
     def settled(self, source: str) -> Finding | None:
         """What the source came to, where that is known without asking it."""
 
-    async def body(self, source: str, base_url: str, path: str, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+    def heard(self) -> list[Heard]:
+        """All that was, in an order of its own."""
+
+    async def body(self, source: str, base_url: str, path: str, ask: Ask) -> Fetched:
         """What `ask` brings, or brought; `path` has its query and no secrets. Raises SourceError."""
 
 
@@ -99,7 +125,10 @@ class Live:
     def settled(self, source: str) -> Finding | None:
         return None
 
-    async def body(self, source: str, base_url: str, path: str, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+    def heard(self) -> list[Heard]:
+        return []
+
+    async def body(self, source: str, base_url: str, path: str, ask: Ask) -> Fetched:
         return await ask()
 
 
@@ -153,17 +182,20 @@ class Asker:
         base = (base_url or self.base_url).rstrip("/")
         asked = f"{path}?{urlencode(query)}" if query else path
         address = f"{base}{asked}"
-        kept = await self.cache.get(address)
-        if kept is not None:
-            return msgspec.json.decode(kept)
         whole = {**(query or {}), **self.secret_query}
-        body = await self.tape.body(self.name, base, asked, lambda: self._ask(f"{base}{path}", whole))
+
+        async def ask() -> Fetched:
+            kept = await self.cache.get(address)
+            return kept or Fetched(await self._ask(f"{base}{path}", whole), clock.now(), fresh=True)
+
+        fetched = await self.tape.body(self.name, base, asked, ask)
         try:
             # A body of several megabytes takes long enough to decode to stall the loop.
-            decoded = await asyncio.to_thread(msgspec.json.decode, body)
+            decoded = await asyncio.to_thread(msgspec.json.decode, fetched.body)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise SourceError("bad_answer") from error
-        await self.cache.put(address, body, CACHE_SECONDS)
+        if fetched.fresh:
+            await self.cache.put(address, fetched, CACHE_SECONDS)
         return decoded
 
     async def _ask(self, plain: str, query: Mapping[str, Any]) -> bytes:

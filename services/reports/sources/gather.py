@@ -8,7 +8,6 @@ from services.reports.sources.base import (
     Asker,
     Cache,
     Finding,
-    Live,
     NotKnownError,
     Pace,
     Source,
@@ -65,32 +64,30 @@ class Sources:
         cache: Cache,
         clock: Callable[[], float],
         settings: Callable[[], Mapping[str, Any]],
-        tape: Tape | None = None,
     ) -> None:
         self._transport = transport
         self._cache = cache
         self._clock = clock
         self._settings = settings
-        self._tape = tape or Live()
         self._paces: dict[str, Pace] = {}
 
-    async def identify(self, subject: Subject) -> dict[str, Any] | None:
+    async def identify(self, subject: Subject, tape: Tape) -> dict[str, Any] | None:
         """What CoinGecko knows under this id: None when it is switched off; raises SourceError."""
-        source = self._make("coingecko")
+        source = self._make("coingecko", tape)
         if not isinstance(source, Coingecko):
             return None
         async with asyncio.timeout(SOURCE_SECONDS):
             return await source.identify(subject)
 
-    async def gather(self, subject: Subject) -> list[Finding]:
-        return list(await asyncio.gather(*(self._one(name, subject) for name in NAMES)))
+    async def gather(self, subject: Subject, tape: Tape) -> list[Finding]:
+        return list(await asyncio.gather(*(self._one(name, subject, tape) for name in NAMES)))
 
-    async def _one(self, name: str, subject: Subject) -> Finding:
-        settled = self._tape.settled(name)
+    async def _one(self, name: str, subject: Subject, tape: Tape) -> Finding:
+        settled = tape.settled(name)
         if settled is not None:
             return settled
         try:
-            source = self._make(name)
+            source = self._make(name, tape)
             if source is None:
                 return Finding(name, "skipped", reason=self._why_not(name))
             if not _covers(name, subject):
@@ -104,7 +101,7 @@ class Sources:
         except TimeoutError:
             return Finding(name, "failed", reason="timeout")
 
-    def _make(self, name: str) -> Source | None:
+    def _make(self, name: str, tape: Tape) -> Source | None:
         setting = self._settings().get(name)
         if setting is not None and not setting.enabled:
             return None
@@ -113,18 +110,18 @@ class Sources:
         if name == "etherscan" and not key and not base:
             # Nothing answers there without a key, so there is nothing to ask.
             return None
-        return BUILDERS[name](self._asker(name), base, key)
+        return BUILDERS[name](self._asker(name, tape), base, key)
 
     def _why_not(self, name: str) -> str:
         setting = self._settings().get(name)
         return "switched off" if setting is not None and not setting.enabled else "needs an API key"
 
-    def _asker(self, name: str) -> Asker:
+    def _asker(self, name: str, tape: Tape) -> Asker:
         pace = self._paces.get(name)
         if pace is None:
             burst = BURSTS.get(name, 3.0)
             pace = self._paces[name] = Pace(PACES[name], self._clock, burst, burst, self._clock())
-        return Asker(name, "", self._transport, self._cache, pace, tape=self._tape)
+        return Asker(name, "", self._transport, self._cache, pace, tape=tape)
 
 
 def _covers(name: str, subject: Subject) -> bool:

@@ -1,28 +1,18 @@
 """What was heard from the providers in one report: noted while it is made, played again to make it once more."""
 
-from collections.abc import Awaitable, Callable, Iterable
+import zlib
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import msgspec
 
-from services.reports.sources.base import Finding, NotKnownError, SourceError
+from services.reports.sources.base import Ask, Fetched, Finding, Heard, NotKnownError, SourceError
 from services.reports.sources.gather import NAMES, PUBLIC_URLS
 from shared import clock
 from shared.config.schema import DataSource
 
 NOT_KNOWN = "not_found"
 NOT_HEARD = "not_in_evidence"
-
-
-class Heard(msgspec.Struct, frozen=True):
-    """One question and what came of it: a body as it was fetched, or the reason why there was none."""
-
-    source: str
-    path: str
-    url: str
-    fetched_at: float
-    body: bytes | None = None
-    reason: str | None = None
 
 
 class Recorder:
@@ -34,22 +24,28 @@ class Recorder:
     def settled(self, source: str) -> Finding | None:
         return None
 
-    async def body(self, source: str, base_url: str, path: str, ask: Callable[[], Awaitable[bytes]]) -> bytes:
-        body, reason = None, None
+    async def body(self, source: str, base_url: str, path: str, ask: Ask) -> Fetched:
+        # An ask that was cancelled belongs to a source that failed as a whole, and is settled by that.
+        url = public(base_url) + path
         try:
-            body = await ask()
+            fetched = await ask()
         except SourceError as error:
-            reason = error.reason
+            self._heard[(source, path)] = Heard(source, path, url, clock.now(), None, error.reason)
             raise
-        finally:
-            # An ask that was cancelled belongs to a source that failed as a whole, and is settled by that.
-            if body is not None or reason is not None:
-                said = Heard(source, path, public(base_url) + path, clock.now(), body, reason)
-                self._heard[(source, path)] = said
-        return body
+        self._heard[(source, path)] = Heard(source, path, url, fetched.at, fetched.body)
+        return fetched
 
     def heard(self) -> list[Heard]:
         return [self._heard[key] for key in sorted(self._heard)]
+
+
+def packed(heard: list[Heard]) -> bytes:
+    """As it is kept beside a stage's result: bodies of several megabytes shrink to a tenth."""
+    return zlib.compress(msgspec.msgpack.encode(heard))
+
+
+def unpacked(kept: bytes) -> list[Heard]:
+    return msgspec.msgpack.decode(zlib.decompress(kept), type=list[Heard])
 
 
 class Playback:
@@ -63,12 +59,15 @@ class Playback:
     def settled(self, source: str) -> Finding | None:
         return self._settled.get(source)
 
-    async def body(self, source: str, base_url: str, path: str, ask: Callable[[], Awaitable[bytes]]) -> bytes:
+    def heard(self) -> list[Heard]:
+        return [self._heard[key] for key in sorted(self._heard)]
+
+    async def body(self, source: str, base_url: str, path: str, ask: Ask) -> Fetched:
         said = self._heard.get((source, path))
         if said is None:
             raise SourceError(NOT_HEARD)
         if said.body is not None:
-            return said.body
+            return Fetched(said.body, said.fetched_at)
         raise NotKnownError if said.reason == NOT_KNOWN else SourceError(said.reason or NOT_HEARD)
 
 

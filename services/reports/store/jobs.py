@@ -122,9 +122,23 @@ class JobStore:
         """The files are gone; the row stays to say so."""
         async with self._database.begin() as connection:
             await connection.execute(
-                sa.update(jobs).where(jobs.c.id == job_id).values(artifacts_until=None, artifacts=[])
+                sa.update(jobs)
+                .where(jobs.c.id == job_id)
+                .values(artifacts_until=None, artifacts=[], evidence_until=None, evidence=None)
             )
             await connection.execute(sa.delete(checkpoints).where(checkpoints.c.job_id == job_id))
+
+    async def outdated_evidence(self, now: float) -> list[Job]:
+        """Jobs whose evidence's time is over."""
+        query = sa.select(jobs).where(jobs.c.status.in_(TERMINAL), jobs.c.evidence_until < now).limit(100)
+        async with self._database.read() as connection:
+            return [from_row(row) for row in (await connection.execute(query)).mappings()]
+
+    async def forget_evidence(self, job_id: str) -> None:
+        async with self._database.begin() as connection:
+            await connection.execute(
+                sa.update(jobs).where(jobs.c.id == job_id).values(evidence_until=None, evidence=None)
+            )
 
     async def forget_jobs(self, ended_before: float) -> int:
         """Drop the rows of jobs that ended long ago."""

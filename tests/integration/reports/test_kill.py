@@ -74,7 +74,8 @@ def files(data, job_id):
 
 async def check_one_artifact(client, data, job):
     assert job["status"] == "succeeded", job
-    assert files(data, job["id"]) == sorted(f"{a['sha256']}.{a['format']}" for a in job["artifacts"])
+    kept = [*job["artifacts"], job["evidence"]]
+    assert files(data, job["id"]) == sorted(f"{a['sha256']}.{a['format']}" for a in kept)
     for artifact in job["artifacts"]:
         status, body = await client("GET", artifact["url"], headers={"x-tollway-admin": "1"})
         assert status == 200

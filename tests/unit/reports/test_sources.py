@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import pytest
 
 from services.reports.chains import CHAINS
+from services.reports.reach import BodyCache
 from services.reports.sources import base, reading, sample
-from services.reports.sources.base import Answer, Asker, NotKnownError, Pace, SourceError, Subject
+from services.reports.sources.base import Answer, Asker, Live, NotKnownError, Pace, SourceError, Subject
 from services.reports.sources.gather import NAMES, Sources
+from services.reports.sources.tape import Recorder
+from shared.cache import make_cache
 from tests.fakes.market_data import HOSTILE, USDC, FakeTransport, MarketData, base_urls
 
 NOW_MS = sample.as_of_ms() + 7 * 3_600_000
@@ -54,7 +57,7 @@ def subject(market, chain="ethereum"):
 
 
 async def gathered(market, **changes):
-    return {finding.source: finding for finding in await sources(market, **changes).gather(subject(market))}
+    return {finding.source: finding for finding in await sources(market, **changes).gather(subject(market), Live())}
 
 
 async def test_every_source_reads_its_documented_shape():
@@ -156,25 +159,40 @@ async def test_answers_are_cached_without_the_key_in_the_address():
     market, cache = MarketData(), DictCache()
     settings = {name: Setting(url, "secret-key") for name, url in base_urls().items()}
     asked = Sources(FakeTransport(market), cache, lambda: 0.0, lambda: settings)
-    await asked.gather(subject(market))
+    await asked.gather(subject(market), Live())
     before = sum(market.calls.values())
-    await asked.gather(subject(market))
+    await asked.gather(subject(market), Live())
     assert market.keys_seen[0] == "secret-key"
     assert sum(market.calls.values()) - before <= 2
     assert not any("secret-key" in key for key in cache.bodies)
+
+
+async def test_what_comes_from_the_cache_is_evidence_of_when_it_was_fetched(monkeypatch):
+    market, cache, now = MarketData(), BodyCache(make_cache("memory://")), [100.0]
+    settings = {name: Setting(url, "k") for name, url in base_urls().items()}
+    asked = Sources(FakeTransport(market), cache, lambda: 0.0, lambda: settings)
+    monkeypatch.setattr("services.reports.sources.base.clock.now", lambda: now[0])
+    told = []
+    for moment in (100.0, 170.0):
+        now[0], tape = moment, Recorder()
+        await asked.gather(subject(market), tape)
+        told.append(tape.heard())
+    answered = [[said for said in heard if said.body is not None] for heard in told]
+    assert answered[0] == answered[1]
+    assert {said.fetched_at for said in answered[1]} == {100.0}
 
 
 async def test_a_disabled_source_is_skipped_and_a_foreign_chain_is_unknown():
     market = MarketData()
     found = await gathered(market, goplus=Setting("http://fake/goplus", enabled=False))
     assert found["goplus"].status == "skipped"
-    asked = await sources(market).gather(subject(market, "optimism"))
+    asked = await sources(market).gather(subject(market, "optimism"), Live())
     assert {f.source for f in asked if f.status == "unknown"} >= {"ethplorer", "honeypot"}
 
 
 async def test_the_address_known_to_coingecko_is_told():
     market = MarketData(scenarios={"coingecko": "mismatch"})
-    identity = await sources(market).identify(subject(market))
+    identity = await sources(market).identify(subject(market), Live())
     assert identity["address"] != USDC
 
 

@@ -116,12 +116,16 @@ class GuardedConnector(aiohttp.TCPConnector):
         return await self._guard.resolve(host, port)
 
 
+class BodyOverCap(ValueError):
+    """The answer is larger than its reader takes."""
+
+
 async def read_capped(response: Response, most_bytes: int, *, seconds: float = 60) -> bytes:
-    """The body up to a cap; raises ValueError beyond it."""
+    """The body up to a cap; raises BodyOverCap beyond it."""
     read = bytearray()
     async with asyncio.timeout(seconds):
         async for chunk in response.content.iter_any():
             read += chunk
             if len(read) > most_bytes:
-                raise ValueError(f"the answer is larger than {most_bytes} bytes")
+                raise BodyOverCap(f"the answer is larger than {most_bytes} bytes")
     return bytes(read)

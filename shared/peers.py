@@ -47,16 +47,7 @@ class LocalPeer:
 
     async def get_json(self, path: str) -> Any:
         """Call the app as a server would."""
-        parts = urlsplit(path)
-        status, body = 500, bytearray()
-
-        async def send(message: Any) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            body.extend(message.get("body", b""))
-
-        await self._app(_get_scope(parts.path, parts.query, self._token), _Once(b""), send)
-        return _json(status, bytes(body))
+        return _json(*await called(self._app, "GET", path, self._token))
 
     async def forward(self, scope: Scope, headers: Headers, body: bytes, send: Send) -> None:
         """Hand the request on with the headers we vouch for."""
@@ -112,6 +103,20 @@ class RemotePeer:
             raise PeerUnavailable from error
 
 
+async def called(app: App, method: str, path: str, headers: Headers, body: bytes = b"") -> tuple[int, bytes]:
+    """One request to an app of this process as a server would make it: the answer's status and its whole body."""
+    parts = urlsplit(path)
+    status, received = 500, bytearray()
+
+    async def send(message: Any) -> None:
+        nonlocal status
+        status = message.get("status", status)
+        received.extend(message.get("body", b""))
+
+    await app(_scope(method, parts.path, parts.query, headers), _Once(body), send)
+    return status, bytes(received)
+
+
 class _Once:
     """A `receive` that gives a body already read, then waits: whoever forwards watches the client and cancels us."""
 
@@ -152,9 +157,9 @@ def _json(status: int, body: bytes) -> Any:
         raise PeerUnavailable from error
 
 
-def _get_scope(path: str, query: str, headers: Headers) -> dict[str, Any]:
+def _scope(method: str, path: str, query: str, headers: Headers) -> dict[str, Any]:
     return {
-        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": method,
         "scheme": "http", "path": path, "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
         "headers": headers, "client": ("127.0.0.1", 0), "server": ("127.0.0.1", 80), "state": {},
     }  # fmt: skip

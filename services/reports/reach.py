@@ -16,7 +16,8 @@ from services.reports.sources.base import Answer, Fetched, SourceError
 from shared.cache import Cache
 from shared.errors import CacheUnavailable
 from shared.health import App
-from shared.http_client import HttpClient, HttpError, Session, Timeout, read_capped
+from shared.http_client import BodyOverCap, HttpClient, HttpError, Session, Timeout, read_capped
+from shared.peers import called
 
 MODEL_SECONDS = 120.0
 USAGE_SECONDS = 60.0
@@ -47,9 +48,10 @@ class DataTransport:
                 return Answer(response.status, lowered, body)
         except TimeoutError as error:
             raise SourceError("timeout") from error
-        except ValueError as error:
+        except BodyOverCap as error:
             raise SourceError("too_large") from error
-        except (HttpError, OSError) as error:
+        except (HttpError, OSError, ValueError) as error:
+            # A ValueError: an address or a header that cannot be sent, as it was configured.
             raise SourceError("unreachable") from error
 
 
@@ -118,40 +120,9 @@ class LocalCaller:
         app = self._app()
         if app is None:
             raise OSError("not composed in this process")
-        plain, _, query = path.partition("?")
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": plain,
-            "raw_path": plain.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
-            "client": ("127.0.0.1", 0),
-            "server": ("127.0.0.1", 0),
-            "state": {},
-        }
-        status, received = 500, bytearray()
-        given = False
-
-        async def receive() -> dict[str, Any]:
-            nonlocal given
-            if given:
-                await asyncio.Event().wait()
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        async def send(message: Mapping[str, Any]) -> None:
-            nonlocal status
-            status = message.get("status", status)
-            received.extend(message.get("body", b""))
-
+        sent = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         async with asyncio.timeout(seconds):
-            await app(scope, receive, send)
-        return status, bytes(received)
+            return await called(app, method, path, sent, body)
 
 
 class GatewayModel:

@@ -179,6 +179,10 @@ def _report(verbs: _Verbs) -> None:
     )
     proof.add_argument("--from-evidence", metavar="ZIP", help="the report of that zip again: same bytes, no network")
     report.add_argument(
+        "--verify", metavar="FILE", help="is this report, each number of a JSON, what the ZIP comes to?"
+    )
+    report.add_argument("--fact", action="append", default=[], metavar="ID", help="with --verify: this number alone")
+    report.add_argument(
         "--provider-base", action="append", default=[], metavar="NAME=URL", help="made here, a data API at that address"
     )
     report.add_argument("--language", default="en", choices=("en", "zh"))

@@ -29,6 +29,9 @@ def report(options: argparse.Namespace) -> int:
     """
     # Imported here alone: building a report loads libraries that no other verb should wait for.
     command = importlib.import_module("services.reports.command")
+    if (options.verify or options.fact) and not (options.from_evidence and options.verify):
+        _say("tollway report: it is --from-evidence ZIP --verify FILE [--fact ID]")
+        return USAGE
     if options.from_evidence:
         again: int = command.run_again(options)
         return again

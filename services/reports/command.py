@@ -1,7 +1,7 @@
 """`tollway report TOKEN ADDRESS`: the same stages in this process, without a server, a queue or a database.
 
-Progress goes to stderr, paths to stdout. Exit codes: 0 ok, 2 usage, 3 token and address do not belong together or the
-evidence is not what it says, 4 no data, 5 partial with --strict.
+Progress goes to stderr, paths to stdout. Exit codes: 0 ok, 2 usage, 3 token and address do not belong together, or the
+evidence or a report verified by it is not what it says, 4 no data, 5 partial with --strict.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from services.reports import evidence
+from services.reports import evidence, verify
 from services.reports.errors import BuildError, FieldInvalid, TokenMismatchError, TokenUnknownError
 from services.reports.foreman import Foreman
 from services.reports.identity import Badge
@@ -81,7 +81,8 @@ def run_again(options: argparse.Namespace) -> int:
     try:
         bundle = evidence.read(Path(options.from_evidence))
         asked = bundle.manifest.request | {"type": "token"}
-        request = read(asked | {"formats": options.format.split(",")} if options.format else asked)
+        formats = Path(options.verify).suffix[1:] if options.verify else options.format
+        request = read(asked | {"formats": formats.split(",")} if formats is not None else asked)
     except (OSError, evidence.EvidenceError, FieldInvalid) as error:
         _say(f"tollway report: {error}")
         return USAGE
@@ -151,6 +152,8 @@ async def _built(
         outcome = recipe.outcome(job, made)
         for warning in outcome.warnings:
             _say(f"warning: {warning}")
+        if options.verify:
+            return await asyncio.to_thread(_verified, Path(folder), Path(options.verify), options.fact)
         code = _verdict(outcome, strict=options.strict)
         if code == NO_DATA:
             return code
@@ -160,6 +163,23 @@ async def _built(
     if bundle and _says_otherwise(bundle.manifest, request, hashes):
         return MISMATCH
     return code
+
+
+def _verified(folder: Path, told: Path, wanted: list[str]) -> int:
+    """Tell of each number whether the evidence comes to it."""
+    form = told.suffix[1:]
+    try:
+        lines = verify.compared(told.read_bytes(), (folder / form).read_bytes(), form, wanted)
+    except verify.NoSuchFactError as error:
+        _say(f"tollway report: there is no fact {error}")
+        return USAGE
+    except (ValueError, OSError) as error:
+        _say(f"tollway report: {told}: {error}")
+        return USAGE
+    for name, text, same in lines:
+        sys.stdout.write(f"{'same  ' if same else 'DIFFERS'} {name}: {text}\n")
+    _say(f"{sum(same for *_, same in lines)} of {len(lines)} as the evidence has it")
+    return OK if all(same for *_, same in lines) else MISMATCH
 
 
 def told_stages(manifest: evidence.Manifest) -> dict[str, Stage]:

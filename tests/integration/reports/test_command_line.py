@@ -45,7 +45,7 @@ async def report(url, out, *arguments):
         env={"TOLLWAY_URL": url, "PATH": "/usr/bin:/bin", "HOME": str(out)},
     )  # fmt: skip
     told, said = await process.communicate()
-    return process.returncode, told.decode().split(), said.decode()
+    return process.returncode, told.decode().splitlines(), said.decode()
 
 
 async def test_a_report_by_the_server_is_the_report_made_here(tmp_path):

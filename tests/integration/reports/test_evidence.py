@@ -131,6 +131,40 @@ async def test_a_report_that_comes_out_otherwise_is_named(tmp_path):
     assert "made by version 0.0.1" in said
 
 
+async def test_every_number_of_a_report_is_proved_and_a_changed_one_found(tmp_path):
+    await make(tmp_path, MarketData(), "--no-insight", form="json,html")
+    made = tmp_path / "made"
+    bundle = ("--from-evidence", str(made / BUNDLE))
+
+    async def verify(path, *facts):
+        told = [text for name in facts for text in ("--fact", name)]
+        return await report(NOWHERE, tmp_path / "again", *bundle, "--verify", str(path), *told)
+
+    code, lines, said = await verify(made / "usd-coin_report.json")
+    assert (code, len(lines) > 50, {line.split()[0] for line in lines}) == (0, True, {"same"}), said
+    assert not (tmp_path / "again").exists()
+    assert (await verify(made / "usd-coin_report.html"))[0] == 0
+
+    told = json.loads((made / "usd-coin_report.json").read_bytes())
+    price, cap = (next(fact for fact in told["facts"] if fact["id"] == name) for name in ("price", "market_cap"))
+    price["value"] += 1e-9
+    changed = tmp_path / "changed.json"
+    changed.write_text(json.dumps(told))
+    code, lines, _ = await verify(changed)
+    assert (code, [line for line in lines if not line.startswith("same")]) == (
+        3,
+        [f"DIFFERS price: the report says {price['value']} usd, the evidence {price['value'] - 1e-9} usd"],
+    )
+    assert (await verify(changed, "market_cap"))[:2] == (0, [f"same   market_cap: {cap['value']} usd"])
+    assert (await verify(changed, "price"))[0] == 3
+    assert (await verify(changed, "no_such_fact"))[0] == 2
+    (tmp_path / "list.json").write_text("[]")
+    for path in (tmp_path / "list.json", tmp_path / "absent.json", tmp_path / "report.doc"):
+        code, _, said = await verify(path)
+        assert (code, "Traceback" in said) == (2, False), said
+    assert (await report(NOWHERE, tmp_path, "usd-coin", USDC, "--verify", str(changed)))[0] == 2
+
+
 async def test_what_is_no_evidence_is_said_so(tmp_path):
     (tmp_path / "text.zip").write_text("no zip")
     pack(tmp_path / "empty.zip", {"other": b""})

@@ -13,6 +13,9 @@ import asyncpg
 from chaos.load import MARK
 from tests.system.stack import Stack, get
 
+# What the ledger itself would call doubtful: numbers missing in a producer's sequence, and what could not be booked.
+DOUBTS = ("gaps", "quarantined", "unpriced")
+
 
 @dataclass
 class Kept:
@@ -55,6 +58,7 @@ class Verdict:
     summed: tuple[int, Decimal]
     rolled: tuple[int, Decimal]
     proof: dict[str, Any]
+    health: dict[str, Any]
 
     @property
     def holds(self) -> bool:
@@ -65,6 +69,7 @@ class Verdict:
             and not self.mispriced
             and self.summed == self.rolled
             and self.proof["ok"]
+            and not any(self.health[name] for name in DOUBTS)
             and self.models.booked.total() > 0
             and self.tools.booked.total() > 0
         )
@@ -77,6 +82,7 @@ class Verdict:
             f"whole answers   {self.whole}, of which {self.mispriced} with tokens other than the provider's books have",
             f"events' sum     {self.summed[0]} calls, {self.summed[1]} CNY",
             f"rollups' sum    {self.rolled[0]} calls, {self.rolled[1]} CNY",
+            f"health          {', '.join(f'{name} {self.health[name]}' for name in DOUBTS)}",
             f"proof           {self.proof['events']} events against {self.proof['buckets']} sums, {self.proof['drift_rows']} differ",
         ]
 
@@ -111,6 +117,7 @@ def judge(stack: Stack, database: str, tool_books: Path) -> Verdict:
         summed=(len(models), Decimal(sum(row["base_nano"] or 0 for row in models)).scaleb(-9).normalize()),
         rolled=_rolled(stack),
         proof=get(f"{stack.url}/api/ai_usage/proof", body={}),
+        health=stack.usage("health"),
     )
 
 

@@ -82,6 +82,7 @@ class ToolsClient:
         self._listening = asyncio.Event()
         self._heard = asyncio.Event()
         self._settled = asyncio.Event()
+        self._away_since: float | None = None
 
     async def run(self) -> None:
         """Hear the workers until cancelled."""
@@ -126,8 +127,11 @@ class ToolsClient:
         if self.catalogue.find(run.tool) is None:
             waiting.fail("no_worker", "no worker offers this tool right now")
             return
+        # A short absence of the broker is waited for; one that lasts costs no further caller the same wait.
+        away = 0.0 if self._away_since is None else clock.monotonic() - self._away_since
+        patience = max(0.1, OPEN_SECONDS - away)
         try:
-            async with asyncio.timeout(OPEN_SECONDS):
+            async with asyncio.timeout(patience):
                 await self._opened.wait()
             left = max(0.05, run.deadline - clock.now())
             message = Message(
@@ -137,7 +141,7 @@ class ToolsClient:
                 reply_to=self._address,
                 expires_seconds=left,
             )
-            await self._bus.send(call_queue(spec.pool).name, message, timeout_seconds=min(OPEN_SECONDS, left))
+            await self._bus.send(call_queue(spec.pool).name, message, timeout_seconds=min(patience, left))
         except (BusUnavailable, TimeoutError) as error:
             waiting.fail("no_worker", f"the call could not be handed to a worker: {error}")
 
@@ -200,9 +204,11 @@ class ToolsClient:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             if not self._bus.connected:
+                self._away_since = self._away_since or clock.monotonic()
                 self.catalogue.excuse_silence()
                 self._doubt_silence()
                 continue
+            self._away_since = None
             await self._ask_outcomes()
             for worker in self.catalogue.forget_silent():
                 log.warning("tool_worker_gone", worker=worker)

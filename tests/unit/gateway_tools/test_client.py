@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.gateway.tool_loop import client
+from shared.errors import BusUnavailable
 from tests.unit.gateway_tools.conftest import Bench
 from tests.unit.gateway_tools.scripted_model import Say, ScriptedModel
 
@@ -30,3 +31,26 @@ async def test_an_outcome_that_was_lost_with_everything_before_it_is_asked_for(
     await asyncio.wait_for(asking, 5)
     assert [event.status for event in bench.tool_events() if event.kind == "tool"] == ["ok"]
     assert bench.handlers.ran == ["look_up x"]
+
+
+async def test_a_broker_that_stays_away_costs_no_further_call_the_wait(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "OPEN_SECONDS", 0.6)
+    monkeypatch.setattr(client, "LOOK_SECONDS", 0.05)
+    patience: list[float] = []
+
+    async def nobody(*_: Any, timeout_seconds: float, **__: Any) -> None:
+        patience.append(timeout_seconds)
+        await asyncio.sleep(timeout_seconds)
+        raise BusUnavailable
+
+    await asyncio.sleep(1.1)  # the look that was already waiting
+    monkeypatch.setattr(bench.resources.bus, "connected", False)
+    monkeypatch.setattr(bench.resources.bus, "send", nobody)
+    for question in ("a", "b"):
+        await bench.ask(ScriptedModel(Say(calls=[("python__look_up", {"q": question})]), Say("done")))
+    monkeypatch.undo()
+    assert patience[0] > 0.5
+    assert patience[1] < 0.2
+    assert [event.status for event in bench.tool_events() if event.kind == "tool"] == ["error", "error"]

@@ -13,16 +13,21 @@ from tests.system.stack import Stack, running
 
 @pytest.fixture(scope="module", params=["embedded", "split"])
 def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
-    with tempfile.TemporaryDirectory(prefix="tollway-system-", ignore_cleanup_errors=True) as folder:
-        split = None
-        if request.param == "split":
-            split = {
-                "postgres": fresh_database(server("postgres")),
-                "redis": server("redis"),
-                "rabbitmq": f"{server('rabbitmq')}?prefix=test-{uuid7().hex[-12:]}.",
-            }
-        with running(Stack(pathlib.Path(folder), split)) as stack:
-            yield stack
+    servers = real_servers() if request.param == "split" else None
+    with (
+        tempfile.TemporaryDirectory(prefix="tollway-system-", ignore_cleanup_errors=True) as folder,
+        running(Stack(pathlib.Path(folder), servers)) as stack,
+    ):
+        yield stack
+
+
+def real_servers() -> dict[str, str]:
+    """What a split stack stands on: a new database, the cache, and queues with names of their own."""
+    return {
+        "postgres": fresh_database(server("postgres")),
+        "redis": server("redis"),
+        "rabbitmq": f"{server('rabbitmq')}?prefix=test-{uuid7().hex[-12:]}.",
+    }
 
 
 def fresh_database(base: str) -> str:

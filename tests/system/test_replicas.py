@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from shared.ids import uuid7
-from tests.conftest import server
-from tests.system.conftest import fresh_database
+from tests.system.conftest import real_servers
 from tests.system.stack import ADMIN, Stack, get, running, wait_for
 
 PRICED = ("o-ok", "o-slow-500", "o-history")
@@ -79,13 +78,8 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
     with tempfile.TemporaryDirectory(prefix="tollway-replicas-", ignore_cleanup_errors=True) as folder:
-        servers = {
-            "postgres": fresh_database(server("postgres")),
-            "redis": server("redis"),
-            "rabbitmq": f"{server('rabbitmq')}?prefix=test-{uuid7().hex[-12:]}.",
-        }
         config = {"cache": {"enabled": True}, "usage": PRICES, "tools": {}}
-        stack = Stack(pathlib.Path(folder), servers, config, replicas=("gateway2",))
+        stack = Stack(pathlib.Path(folder), real_servers(), config, replicas=("gateway2",))
         with running(stack):
             pair = Pair(stack, Replica(stack.ports["gateway"]), Replica(stack.ports["gateway2"]))
             # The first key closes both: until then any key is taken.

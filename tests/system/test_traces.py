@@ -8,9 +8,8 @@ import tempfile
 import pytest
 
 from shared.ids import uuid7
-from tests.conftest import server
 from tests.fakes.trace_sink import TraceSink
-from tests.system.conftest import fresh_database
+from tests.system.conftest import real_servers
 from tests.system.stack import ADMIN, Stack, running, wait_for
 
 TRACE, CLIENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -26,16 +25,12 @@ def sink():
 @pytest.fixture(scope="module", params=["embedded", "split"])
 def stack(request, sink):
     environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    with tempfile.TemporaryDirectory(prefix="tollway-traces-", ignore_cleanup_errors=True) as folder:
-        split = None
-        if request.param == "split":
-            split = {
-                "postgres": fresh_database(server("postgres")),
-                "redis": server("redis"),
-                "rabbitmq": f"{server('rabbitmq')}?prefix=test-{uuid7().hex[-12:]}.",
-            }
-        with running(Stack(pathlib.Path(folder), split, environ=environ)) as made:
-            yield made
+    servers = real_servers() if request.param == "split" else None
+    with (
+        tempfile.TemporaryDirectory(prefix="tollway-traces-", ignore_cleanup_errors=True) as folder,
+        running(Stack(pathlib.Path(folder), servers, environ=environ)) as made,
+    ):
+        yield made
 
 
 def ask(stack, path, body, trace):

@@ -121,3 +121,41 @@ def test_another_scheme_leaves_the_word_to_the_other_header() -> None:
     assert shown_secret({"authorization": "Basic abc", "x-api-key": "k"}) == "k"
     assert shown_secret({"authorization": "bearer  abc "}) == "abc"
     assert shown_secret({}) is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "tollway.lan"}, 200),  # no browser
+        ({"host": "127.0.0.1:8080", "sec-fetch-site": "same-origin"}, 200),
+        ({"host": "127.0.0.1:8080", "origin": "http://127.0.0.1:8080"}, 200),
+        ({"host": "[::1]:8080", "origin": "http://localhost:3000"}, 200),
+        ({"host": "127.0.0.1:8080", "origin": "http://app.localhost:3000"}, 200),
+        ({"host": "127.0.0.1:8080", "origin": "https://evil.example"}, 403),
+        ({"host": "127.0.0.1:8080", "origin": "null"}, 403),
+        ({"host": "127.0.0.1:8080", "origin": "http://localhost.evil.example"}, 403),
+        ({"host": "evil.example:8080", "origin": "http://evil.example:8080"}, 403),  # a name made to lead here
+        ({"host": "evil.example:8080", "sec-fetch-site": "same-origin"}, 403),
+        ({"host": "evil.example:x]", "origin": "http://["}, 403),
+    ],
+)
+async def test_a_page_of_another_site_cannot_use_a_gateway_open_to_this_machine(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    async with opened(tmp_path, TOLLWAY_ADMIN_TOKEN="") as gateway:
+        body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+        answered = await gateway.ask("/v1/chat/completions", body, **headers)
+        assert answered.status == status
+        if status == 403:
+            assert answered.json()["error"]["code"] == "origin_refused"
+            assert (await gateway.ask("/admin/keys", {"name": "x"}, **headers)).status in (401, 403)
+        else:
+            assert (await gateway.ask("/admin/keys", {"name": "x"}, **headers)).status == 201
+
+
+async def test_with_a_key_a_page_of_any_site_may_ask(gateway: Gateway) -> None:
+    _, secret = await gateway.make_key()
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    page = {"origin": "https://chat.example", "host": "tollway.example"}
+    assert (await gateway.ask("/v1/chat/completions", body, authorization=f"Bearer {secret}", **page)).status == 200

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
 
 from services.usage.store import events as store
 from services.usage.store import spans
@@ -174,6 +175,23 @@ async def test_single_events_are_found_along_an_index(books: Books) -> None:
         for name, query in queries.items():
             plan = "\n".join((await connection.execute(text(f"EXPLAIN {query}"))).scalars())
             assert "Seq Scan" not in plan, f"{name}:\n{plan}"
+
+
+async def test_a_later_chunk_of_events_is_read_from_where_the_last_one_ended(books: Books) -> None:
+    await Upkeep(books.ledger)._partitions_once()
+    await books.ledger.book.book(many(1000, 4))
+    async with books.resources.database.read() as connection:
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        rows = await store.some(connection, 0, 2**62, None)
+        after = (rows[900].at_us, str(rows[900].event_id))
+        statement = store._range(0, 2**62, None, after)
+        query = str(statement.compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}))
+        plan = "\n".join((await connection.execute(text(f"EXPLAIN ANALYZE {query}"))).scalars())
+        assert [str(row.event_id) for row in await store.some(connection, 0, 2**62, after)] == [
+            str(row.event_id) for row in rows[901:]
+        ]
+    removed = sum(int(line.split(":")[1]) for line in plan.splitlines() if "Rows Removed by Filter" in line)
+    assert removed <= 10, plan
 
 
 async def test_a_screen_finds_its_spans_along_an_index(books: Books) -> None:

@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 
 MIGRATION_LOCK = 0x746F_6C6C  # one number for all of Tollway: services migrate one after another
 RETRY_SECONDS = 1.0
+WAIT_SECONDS = 5.0  # for a connection
+MORE_CONNECTIONS = 4  # beyond the pool, while there is much to do
+WRITERS_OWN = 3  # connections that readers never take: many long exports must not stop the booking
 # Our queries are many and small: compiling them or starting workers for them costs more than running them.
 _SHORT_QUERIES = {"jit": "off", "max_parallel_workers_per_gather": "0"}
 # Classes of SQLSTATE: lost connections, deadlocks, too few resources, a server that starts or stops.
@@ -51,6 +54,8 @@ class Database:
         self._owned: list[Owned] = []
         # SQLite has one writer; waiting here is cheaper and fairer than its busy handler.
         self._writer = asyncio.Lock()
+        self._most_connections = pool_size + MORE_CONNECTIONS
+        self._readers = asyncio.Semaphore(self._most_connections - WRITERS_OWN)
 
     def require(self, service: str, migrations: Path) -> None:
         """Have a service's migrations applied before `ready`."""
@@ -90,9 +95,17 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction that only reads."""
-        async with self._transaction(write=False) as connection:
-            yield connection
+        """One transaction that only reads; raises DatabaseUnavailable when too many do."""
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._readers.acquire()
+        except TimeoutError as error:
+            raise DatabaseUnavailable from error
+        try:
+            async with self._transaction(write=False) as connection:
+                yield connection
+        finally:
+            self._readers.release()
 
     @asynccontextmanager
     async def _transaction(self, *, write: bool) -> AsyncIterator[AsyncConnection]:
@@ -115,14 +128,16 @@ class Database:
         if self.dialect == "sqlite":
             if self._url.database:
                 Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-            engine = create_async_engine(self._url, pool_size=pool_size, connect_args={"timeout": 10})
+            engine = create_async_engine(
+                self._url, pool_size=pool_size, max_overflow=MORE_CONNECTIONS, connect_args={"timeout": 10}
+            )
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
             return engine
         return create_async_engine(
             self._url,
             pool_size=pool_size,
-            max_overflow=4,
-            pool_timeout=5,
+            max_overflow=MORE_CONNECTIONS,
+            pool_timeout=WAIT_SECONDS,
             pool_pre_ping=True,
             connect_args={
                 "timeout": 5,
@@ -140,6 +155,9 @@ class Database:
 
     async def _migrate_postgres(self) -> None:
         async with self.engine.connect() as connection:
+            most = int((await connection.execute(text("SHOW max_connections"))).scalar_one())
+            if most < 2 * self._most_connections:
+                log.warning("few_database_connections", server_has=most, this_process_takes=self._most_connections)
             await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
             try:
                 for owned in self._owned:

@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.usage import summarise
 from services.usage.answer import EVENT_FIELDS, encode, event_as_read
 from services.usage.store import events as store
-from services.usage.zone import Zone
+from services.usage.sums import NONE
+from services.usage.zone import Zone, dates
 from shared import clock
 
 Format = Literal["json", "csv", "html"]
@@ -89,7 +90,7 @@ async def summary(
         **totals,
         "daily": [
             {"date": day.isoformat(), "calls": sums.calls, "tokens": sums.tokens, "cost": sums.cost}
-            for day, sums in sorted(daily.items())
+            for day, sums in ((day, daily.get(day, NONE)) for day in dates(first, last))
         ],
         "top_users": top["top_users"],
         **{f"breakdown_{by}": await summarise.breakdown(connection, scope, by, span) for by in summarise.DIMENSIONS},
@@ -131,13 +132,11 @@ def page(content: dict[str, Any]) -> str:
     """A page that stands alone: no script, no network."""
     title = f"AI usage {content['from']} – {content['to']}"
     figures = "".join(
-        f"<tr><th scope=row>{html.escape(name.replace('_', ' '))}</th><td>{html.escape(str(value))}</td></tr>"
+        f"<tr><th scope=row>{html.escape(_words(name))}</th><td>{html.escape(_figure(value))}</td></tr>"
         for name, value in content.items()
         if not isinstance(value, list | dict)
     )
-    tables = "".join(
-        _table(name.replace("_", " "), rows) for name, rows in content.items() if isinstance(rows, list) and rows
-    )
+    tables = "".join(_table(_words(name), rows) for name, rows in content.items() if isinstance(rows, list) and rows)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
         "<style>body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
@@ -148,12 +147,9 @@ def page(content: dict[str, Any]) -> str:
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> str:
-    head = "".join(f"<th scope=col>{html.escape(name.replace('_', ' '))}</th>" for name in rows[0])
+    head = "".join(f"<th scope=col>{html.escape(_words(name))}</th>" for name in rows[0])
     body = "".join(
-        "<tr>"
-        + "".join(f"<td>{html.escape('' if value is None else str(value))}</td>" for value in row.values())
-        + "</tr>"
-        for row in rows
+        "<tr>" + "".join(f"<td>{html.escape(_figure(value))}</td>" for value in row.values()) + "</tr>" for row in rows
     )
     return f"<h2>{html.escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -161,6 +157,18 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
 def shown_path(path: Path) -> str:
     """What a client is told: the seed's folder, and nothing of where on this machine it lies."""
     return f"{FOLDER}/{path.name}"
+
+
+def _words(name: str) -> str:
+    """A member's name as a heading."""
+    return name.replace("breakdown_", "by_").replace("_", " ").capitalize()
+
+
+def _figure(value: object) -> str:
+    """Counts in groups of three, costs digit for digit, unknown as a dash."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "–" if value is None else str(value)
 
 
 def _owner(scope: str) -> str:

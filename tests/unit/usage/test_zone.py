@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.usage.proof import nightly
 from services.usage.store.spans import pieces
 from services.usage.zone import DAY, HOUR, Span, dates, months_before, zone_of
 
@@ -75,3 +76,12 @@ def test_months_are_counted_backwards_over_the_new_year() -> None:
 def test_the_reporting_day_begins_at_its_own_midnight() -> None:
     start = zone_of("Asia/Shanghai").start_of(date(2026, 11, 21))
     assert datetime.fromtimestamp(start, UTC) == datetime(2026, 11, 21, tzinfo=UTC) - timedelta(hours=8)
+
+
+def test_the_proof_runs_at_a_quarter_past_three_on_the_zones_clock() -> None:
+    zone = zone_of("Asia/Shanghai")
+    midnight = zone.start_of(date(2026, 11, 29))
+    due = midnight + 3 * 3600 + 900
+    assert nightly(zone, midnight) == due - midnight
+    assert nightly(zone, due) == 86_400
+    assert nightly(zone, due - 1) == 1

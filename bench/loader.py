@@ -95,12 +95,13 @@ FROM usage_events WHERE session_id IS NOT NULL GROUP BY GROUPING SETS ((session_
 """,
 )
 _STEP = "floor(ln({column}) / ln(2) * 8)::int"
+# In the order of their hours, as bookings would have left them.
 LATENCY = """
 INSERT INTO usage_latency (scope, measure, grain, name, bucket, step, count)
 SELECT CASE WHEN grouping(key_id) = 0 THEN key_id ELSE '' END, '{measure}', {grain},
   CASE WHEN grouping(model) = 0 THEN model ELSE '' END, at_us / {grain}000000 * {grain}, {step}, count(*)
 FROM usage_events WHERE status = 'ok'
-GROUP BY GROUPING SETS ((5, 6, model), (5, 6), (5, 6, key_id, model), (5, 6, key_id))
+GROUP BY GROUPING SETS ((5, 6, model), (5, 6), (5, 6, key_id, model), (5, 6, key_id)) ORDER BY 5
 """
 SCREEN = (
     "dashboard?days=1", "dashboard?days=7", "dashboard?days=30", "dashboard?days=90", "stats/current", "stats/daily",

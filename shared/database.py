@@ -27,8 +27,9 @@ RETRY_SECONDS = 1.0
 WAIT_SECONDS = 5.0  # for a connection
 MORE_CONNECTIONS = 4  # beyond the pool, while there is much to do
 WRITERS_OWN = 3  # connections that readers never take: many long exports must not stop the booking
-# Our queries are many and small: compiling them or starting workers for them costs more than running them.
-_SHORT_QUERIES = {"jit": "off", "max_parallel_workers_per_gather": "0"}
+# Our queries are many and small: compiling them or starting workers for them costs more than running them. A screen
+# adds up some ten thousand rows of sums, which the server's own 4 MB would sort on disk.
+_SHORT_QUERIES = {"jit": "off", "max_parallel_workers_per_gather": "0", "work_mem": "32MB"}
 # Classes of SQLSTATE: lost connections, deadlocks, too few resources, a server that starts or stops.
 AWAY_STATES = ("08", "40", "53", "57")
 

@@ -116,8 +116,8 @@ class Book:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 booked = await self._once(ended, poison)
-            except DBAPIError as error:
-                if attempt == _ATTEMPTS or getattr(error.orig, "sqlstate", None) not in _TRY_AGAIN:
+            except (DBAPIError, DatabaseUnavailable) as error:
+                if attempt == _ATTEMPTS or _state_of(error) not in _TRY_AGAIN:
                     raise
             else:
                 self._told(booked)
@@ -181,6 +181,12 @@ class Book:
                 "last_event_us": max(last["last_event_us"], max(event.at_us for event in fresh)),
             },
         )
+
+
+def _state_of(error: BaseException) -> str | None:
+    """What the database called it, also where it is told as being away."""
+    cause = error if isinstance(error, DBAPIError) else error.__cause__
+    return getattr(cause.orig, "sqlstate", None) if isinstance(cause, DBAPIError) else None
 
 
 def _is_about_content(error: DBAPIError) -> bool:

@@ -207,8 +207,8 @@ def _movers(breakdowns: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]
 
 async def _tools(connection: AsyncConnection, view: View) -> list[dict[str, Any]]:
     found = await rollups.by_name(connection, view.wanted.scope, "tool", view.span)
-    tails = await rollups.histogram(connection, view.wanted.scope, "tool", view.span)
-    order = sorted(found.items(), key=lambda item: (-item[1].calls, item[0]))
+    order = sorted(found.items(), key=lambda item: (-item[1].calls, item[0]))[:_MOST_ROWS]
+    tails = await rollups.histogram(connection, view.wanted.scope, "tool", view.span, [name for name, _ in order])
     return [
         {
             "name": name or None,
@@ -217,7 +217,7 @@ async def _tools(connection: AsyncConnection, view: View) -> list[dict[str, Any]
             "p50_ms": quantile(tails.get(name, ()), 0.5),
             "p95_ms": quantile(tails.get(name, ()), 0.95),
         }
-        for name, sums in order[:_MOST_ROWS]
+        for name, sums in order
     ]
 
 

@@ -69,7 +69,7 @@ async def explore(
     span, before = zone.days(asked.first, asked.last), zone.days(*asked.before)
     groups = await _groups(connection, wanted, asked, span)
     earlier = await _groups(connection, wanted, asked, before) if asked.compare else {}
-    tails = await _tails(connection, wanted, asked, span)
+    tails = await _tails(connection, wanted, asked, span, groups)
     if asked.measure in _LATENCY:
         series, whole = await _latency_series(connection, zone, wanted, asked, span, axis)
     else:
@@ -188,13 +188,16 @@ def _merged(counts: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 async def _tails(
-    connection: AsyncConnection, wanted: Filter, asked: Exploration, span: Span
+    connection: AsyncConnection, wanted: Filter, asked: Exploration, span: Span, groups: Mapping[str, Sums]
 ) -> Mapping[str, float | None]:
-    """The 95 % durations, where they are kept by name."""
-    if asked.by not in ("none", "model"):
+    """The 95 % durations, where they are kept by name. Histograms lie in the order of names: those shown are named."""
+    if asked.by not in ("none", "model") or wanted.by not in (None, "model"):
         return {}
     measure = _LATENCY.get(asked.measure, "duration")
-    names = [""] if asked.by == "none" and not wanted.by else None
+    if asked.by == "none":
+        found = await rollups.histogram(connection, wanted.scope, measure, span, list(wanted.names) or [""])
+        return {"": quantile(_merged([pair for counts in found.values() for pair in counts]), 0.95)}
+    names = [name for name, _ in summarise.dearest(groups)[:MOST_ROWS]]
     found = await rollups.histogram(connection, wanted.scope, measure, span, names)
     return {name: quantile(counts, 0.95) for name, counts in found.items()}
 

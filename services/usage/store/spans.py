@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy import String, TextClause, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.usage.store.bulk import encode
@@ -129,4 +129,4 @@ def statement(template: str, dialect: str, *, named: bool) -> TextClause:
             latency=source.format(table="usage_latency", column="measure"),
         )
     )
-    return found.bindparams(bindparam("names", expanding=True)) if named else found
+    return found.bindparams(bindparam("names", expanding=True, type_=String())) if named else found

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
@@ -151,13 +152,18 @@ async def test_events_that_missed_their_week_are_counted_for_an_alarm(books: Boo
 
 
 async def test_two_writers_neither_wait_for_each_other_in_a_circle_nor_lose(books: Books) -> None:
-    batches = [many(60, seed) for seed in range(8)]
+    batches = [
+        [msgspec.structs.replace(event, sequence=60 * seed + event.sequence) for event in many(60, seed)]
+        for seed in range(8)
+    ]
 
     async def write(batch: list[AttemptEnded]) -> int:
         return len((await books.ledger.book.book_messages([encode(event) for event in batch])).accepted)
 
     async with asyncio.timeout(60):
         assert sum(await asyncio.gather(*(write(batch) for batch in batches))) == 480
+    health = await books.get("health")
+    assert (health["gaps"], health["events_total"]) == (0, 480)
     assert (await books.post("proof"))["ok"]
 
 

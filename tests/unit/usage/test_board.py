@@ -145,6 +145,19 @@ async def test_a_percentile_of_equal_durations_is_that_duration_within_a_few_per
     assert abs(cards["ttft_p95_ms"]["value"] / 33 - 1) < 0.09
 
 
+async def test_a_percentile_is_of_what_the_filter_leaves(books: Books) -> None:
+    for model, milliseconds in (("qwen-plus", 100.0), ("qwen-max", 4000.0)):
+        await books.ledger.book.book([ended(model, duration_ms=milliseconds, function="f") for _ in range(20)])
+
+    async def told(**asked: Any) -> float | None:
+        return (await books.get("explore", measure="calls", **asked))["rows"][0]["latency_p95_ms"]
+
+    assert await told(by="none", model="qwen-plus") == pytest.approx(100, rel=0.1)
+    assert await told(by="model", model="qwen-max") == pytest.approx(4000, rel=0.1)
+    assert await told(by="none") == pytest.approx(4000, rel=0.1)
+    assert await told(by="none", function="f") is None
+
+
 async def test_questions_that_rollups_cannot_answer_are_refused(books: Books) -> None:
     for path in (
         "dashboard?model=a&user=b",

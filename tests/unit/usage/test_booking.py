@@ -69,6 +69,19 @@ def test_any_split_order_and_repetition_books_the_same(
     asyncio.run(run())
 
 
+async def test_every_event_of_a_large_batch_counts_in_every_sum(books: Books) -> None:
+    batch = [
+        ended("qwen-max", 1000 + number, 0, user_id=f"u{number}", session_id=f"s{number}", key_id=f"k{number % 7}")
+        for number in range(400)
+    ]
+    await books.ledger.book.book_messages([encode(event) for event in batch])
+    nano = 20_000 * sum(1000 + number for number in range(400))
+    assert (await books.get("stats/daily"))["total_cost"] == nano / 1e9
+    assert len((await books.get("breakdown", by="user"))["data"]) == 400
+    assert sum(row["calls"] for row in (await books.get("breakdown", by="key"))["data"]) == 400
+    assert (await books.post("proof"))["ok"]
+
+
 async def test_a_message_that_can_never_be_booked_is_set_aside_once_and_the_others_are_booked(books: Books) -> None:
     good = [ended() for _ in range(5)]
     bad = [
@@ -129,6 +142,28 @@ async def test_a_database_that_cannot_work_makes_no_event_poison(
     monkeypatch.setattr(store, "insert_events", real)
     assert len((await books.ledger.book.book_messages(bodies)).accepted) == 4
     assert (await books.get("health"))["quarantined"] == 0
+
+
+@pytest.mark.parametrize("code", ["40P01", "40001", "55P03"])
+async def test_transactions_that_met_badly_are_tried_again(
+    books: Books, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    from sqlalchemy.exc import DBAPIError
+
+    class Deadlock(Exception):
+        sqlstate = code
+
+    real, failures = store.roll_up, [Deadlock(), Deadlock()]
+
+    async def unlucky(*arguments: Any) -> None:
+        if failures:
+            raise DBAPIError("INSERT", {}, failures.pop())
+        await real(*arguments)
+
+    monkeypatch.setattr(store, "roll_up", unlucky)
+    assert len((await books.ledger.book.book_messages([encode(ended())])).accepted) == 1
+    assert (await books.get("stats/daily"))["total_calls"] == 1
+    assert (await books.post("proof"))["ok"]
 
 
 async def test_text_no_database_stores_is_cleaned_and_not_poison(books: Books) -> None:

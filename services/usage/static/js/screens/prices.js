@@ -154,6 +154,15 @@ function reprice() {
         " → ",
         money(found.after, found.currency),
       ),
+      found.of_closed_months > 0 &&
+        h(
+          "p",
+          { class: "summary" },
+          t("{n} of them are from before {day}, in closed months: the difference counts in the open month.", {
+            n: found.of_closed_months,
+            day: found.closed_before,
+          }),
+        ),
       table({ caption: t("Changes by model"), columns, rows: found.rows || [], currency: found.currency }),
       found.dry_run &&
         found.changed > 0 &&

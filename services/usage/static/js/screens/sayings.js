@@ -57,7 +57,12 @@ const ALERTS = {
       threshold: share(one.threshold),
     }),
   unpriced: (one) =>
-    t("{model} has no price: what it costs is missing from every total", { model: one.name || t("(none)") }),
+    one.threshold
+      ? t(
+          "Calls of {model} came without a split of their tokens, or in a bucket or currency that has no price: what they cost is missing from every total",
+          { model: one.name || t("(none)") },
+        )
+      : t("{model} has no price: what it costs is missing from every total", { model: one.name || t("(none)") }),
 };
 
 export function alertSaid(one) {

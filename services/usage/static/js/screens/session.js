@@ -104,7 +104,7 @@ function tokens(event) {
 }
 
 const TONES = { ok: "good", aborted: "warn", interrupted: "warn", error: "bad" };
-const KINDS = { model: "Model call", tool: "Tool call", cache: "Cache hit" };
+const KINDS = { model: "Model call", tool: "Tool call", cache: "Cache hit", correction: "Correction" };
 
 // How long after the session's first event: exact while it is short.
 function offsetText(ms) {

@@ -19,6 +19,8 @@ export const ledgerWords = {
   "Booked cost of attempts that ended as error, aborted or interrupted; not all can be avoided.":
     "以错误、中止或中断结束的尝试的入账费用；并非全部可以避免。",
   "{budget}: {spent} of {limit} spent, {threshold} reached": "{budget}：已花费 {spent} / {limit}，达到 {threshold}",
+  "Calls of {model} came without a split of their tokens, or in a bucket or currency that has no price: what they cost is missing from every total":
+    "{model} 的调用未区分输入与输出 Token，或其类别、币种没有价格：其费用未计入任何合计",
   "{model} has no price: what it costs is missing from every total": "{model} 没有价格：其费用未计入任何合计",
   "Actual cost so far, plus for every remaining day the exponentially smoothed level (half-life 10 days) times that weekday's factor. The range is the 10-90 % spread of the same method's errors over past spans as long as the rest.":
     "迄今的实际费用，加上剩余每天的指数平滑水平（半衰期 10 天）乘以该星期几的系数。区间取同一方法在过去等长时段误差的 10–90% 范围。",

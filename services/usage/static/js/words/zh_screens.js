@@ -164,6 +164,9 @@ const prices = {
   "Dry run": "试算",
   Events: "事件",
   "{changed} of {events} events would change:": "{events} 个事件中有 {changed} 个将改变：",
+  "{n} of them are from before {day}, in closed months: the difference counts in the open month.":
+    "其中 {n} 个早于 {day}，属于已结账月份：差额计入未结账月份。",
+  Correction: "更正",
   "{changed} of {events} events were corrected:": "{events} 个事件中已更正 {changed} 个：",
   "Changes by model": "按模型的变化",
   "Book the corrections": "记入更正",

@@ -110,7 +110,7 @@ class Page:
                 for alarm in self._a.alarms
             ],
             "quality_note": self._quality_note(),
-            "no_alarms": w["page"]["no_alarms" if self._value("checks_known") is not None else "no_checks"],
+            "no_alarms": w["page"]["no_alarms" if self._value("checks_known") else "no_checks"],
             "disagreements": [self._disagreement(row) for row in self._a.disagreements],
             "changed_elsewhere": [self._changed(row) for row in self._a.quality["changed_elsewhere"]],
             "sources": [self._source_row(row) for row in self._a.sources],

@@ -45,7 +45,7 @@ def _pools(material: Material) -> None:
     cap = book.number("market_cap")
     ratio = depth / cap if depth and cap else None
     book.add("pool_depth_ratio", ratio, "percent", POOLS, formula="pool depth / market cap", reason=reason)
-    deep = float(sum(value >= DEEP_USD for value in depths)) if pools else None
+    deep = float(sum(value >= DEEP_USD for value in depths)) if depths else None
     book.add("deep_pools", deep, "count", POOLS, reason=reason)
     top = max(depths) / depth if depth else None
     book.add("top_pool_share", top, "percent", POOLS, reason=reason)
@@ -54,19 +54,21 @@ def _pools(material: Material) -> None:
         lost = metrics.price_impact(trade, max(depths) / 2) if depths else None
         name = f"impact_{trade // 1000}k"
         book.add(name, lost, "percent", POOLS, formula="Q / (R + Q), largest pool", reason=reason)
-    _activity(material, pools, depth, reason)
+    _activity(material, pools, reason)
     rows = [[f"{pool['pair']} · {pool['dex']}", pool["liquidity_usd"]] for pool in pools if pool["liquidity_usd"]]
     if rows:
         material.chart("pools", "liquidity", "ranks", unit="usd", rows=rows[:8])
 
 
-def _activity(material: Material, pools: list[dict[str, Any]], depth: float | None, reason: str) -> None:
+def _activity(material: Material, pools: list[dict[str, Any]], reason: str) -> None:
     book = material.book
-    volume = sum(pool["volume_24h"] or 0.0 for pool in pools) if pools else None
-    churn = volume / depth if volume is not None and depth else None
+    # Volume and depth of the same pools: of one that tells half, neither counts.
+    both = [pool for pool in pools if pool["volume_24h"] is not None and pool["liquidity_usd"]]
+    depth = sum(pool["liquidity_usd"] for pool in both)
+    churn = sum(pool["volume_24h"] for pool in both) / depth if both else None
     book.add("pool_churn", churn, "ratio", POOLS, formula="pool volume 24 h / pool depth", reason=reason)
-    buys = sum(pool["buys_24h"] or 0.0 for pool in pools)
-    sells = sum(pool["sells_24h"] or 0.0 for pool in pools)
+    trades = [pool for pool in pools if pool["buys_24h"] is not None and pool["sells_24h"] is not None]
+    buys, sells = (sum(pool[side] for pool in trades) for side in ("buys_24h", "sells_24h"))
     counted = buys + sells
     part = sells / counted if counted else None
     book.add("sell_share", part, "percent", POOLS, formula="sells / trades, 24 h", reason=reason)

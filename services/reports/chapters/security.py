@@ -54,7 +54,8 @@ def write(material: Material, address: str) -> None:
     book.add("checks_known", share, "percent", "goplus", formula="checks with data / checks", reason=reason)
     for severity in ("critical", "high"):
         count = float(sum(alarm["severity"] == severity for alarm in material.alarms))
-        known = count if flags or verdict is not None else None
+        # No findings is a finding only where somebody looked: a simulated sale does not read the contract.
+        known = count if share or count else None
         book.add(f"alarms_{severity}", known, "count", "goplus", reason=reason)
 
 

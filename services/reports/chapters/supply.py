@@ -11,7 +11,7 @@ def write(material: Material) -> None:
     market = material.of(SOURCE).get("market") or {}
     reason = material.reason(SOURCE)
     uncapped = market.get("uncapped")
-    if uncapped is None and market:
+    if uncapped is None and (market.get("circulating") or market.get("max")):
         uncapped = market.get("max") is None
     for name in ("circulating", "total", "max"):
         why = "no_limit" if name == "max" and uncapped else reason

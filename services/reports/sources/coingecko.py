@@ -71,6 +71,8 @@ class Coingecko:
             "venues": venues,
         }
         missing = [name for name in ("history", "venues") if data[name] is None]
+        if data["market"]["price"] is None:
+            missing.insert(0, "price")
         reason = f"no {' and '.join(missing)}" if missing else None
         as_of = moment(market.get("last_updated")) or moment(coin.get("last_updated"))
         return Finding(NAME, "ok", data, reason, as_of, ["/coins/{id}", "/market_chart", "/tickers"])
@@ -100,9 +102,14 @@ def read_identity(coin: dict[str, Any]) -> dict[str, Any]:
         "categories": [name for name in map(text, sequence(coin.get("categories"), 30)) if name],
         "platform": text(coin.get("asset_platform_id")),
         "genesis": text(coin.get("genesis_date"), 10),
-        "rank": number(coin.get("market_cap_rank")),
+        "rank": read_rank(coin.get("market_cap_rank")),
         "notice": text(coin.get("public_notice"), 300),
     }
+
+
+def read_rank(value: Any) -> float | None:
+    found = amount(value)
+    return found if found and found == int(found) else None
 
 
 def read_address(coin: dict[str, Any], subject: Subject) -> str | None:

@@ -29,7 +29,8 @@ class Dexscreener:
         if not pools:
             raise NotKnownError
         pools.sort(key=lambda pool: pool["liquidity_usd"] or 0.0, reverse=True)
-        return Finding(NAME, "ok", {"pools": pools[:60]}, endpoints=["/token-pairs/v1/{chain}/{token}"])
+        reason = None if any(pool["liquidity_usd"] is not None for pool in pools) else "no liquidity told"
+        return Finding(NAME, "ok", {"pools": pools[:60]}, reason, endpoints=["/token-pairs/v1/{chain}/{token}"])
 
 
 def read_pool(row: dict[str, Any], address: str) -> dict[str, Any]:

@@ -50,7 +50,9 @@ class Goplus:
         found = mapping(mapping(answer.get("result")).get(subject.address))
         if not found:
             raise NotKnownError
-        return Finding(NAME, "ok", read_security(found), endpoints=["/api/v1/token_security/{chain_id}"])
+        data = read_security(found)
+        reason = None if any(value is not None for value in data["flags"].values()) else "no checks told"
+        return Finding(NAME, "ok", data, reason, endpoints=["/api/v1/token_security/{chain_id}"])
 
 
 def read_security(found: dict[str, Any]) -> dict[str, Any]:

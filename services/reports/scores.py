@@ -60,13 +60,13 @@ def _dimension(name: str, parts: list[dict[str, Any]], book: Book) -> dict[str, 
 
 def _security(book: Book, alarms: list[dict[str, Any]]) -> dict[str, Any]:
     coverage = book.number("checks_known")
-    simulated = book.value("honeypot") is not None
-    if coverage is None and not simulated and not alarms:
+    # A simulated sale alone reads nothing of the contract: without an alarm it is no reason for any score.
+    if not coverage and not alarms:
         return {"dimension": "security", "score": None, "coverage": 0.0, "facts": []}
     worth = max(0.0, 100.0 - sum(PENALTY[alarm["severity"]] for alarm in alarms))
     return {
         "dimension": "security",
         "score": round(worth, 1),
-        "coverage": round(coverage if coverage is not None else 0.3, 4),
+        "coverage": round(coverage or 0.0, 4),
         "facts": ["alarms_critical", "alarms_high", "sell_tax", "honeypot"],
     }

@@ -85,6 +85,7 @@ def test_a_contract_nobody_checked_has_no_count_of_findings(gone):
     assert value(analysis, "honeypot") is False
     assert value(analysis, "alarms_critical") is None
     assert value(analysis, "alarms_high") is None
+    assert next(row for row in analysis.scores if row["dimension"] == "security")["score"] is None
     assert not [claim for claim in by_template(analysis, "en").claims if claim.chapter == "security"]
     assert "None of the checks found" not in page(analysis)
 

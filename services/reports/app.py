@@ -18,6 +18,7 @@ from services.reports.reach import (
     DataTransport,
     GatewayModel,
     HttpUsageClient,
+    InsightDrawer,
     LocalCaller,
     RemoteCaller,
 )
@@ -134,7 +135,10 @@ def make_recipes(
     )
     model = GatewayModel(ask_gateway, badge)
     client = HttpUsageClient(ask_usage, badge, revealed(settings.internal_token))
+    drawer = InsightDrawer(resources.cache)
     return {
-        "token": TokenRecipe(sources, foreman, model, lambda: config.current.reports.insight_model or ANY_MODEL),
+        "token": TokenRecipe(
+            sources, foreman, model, lambda: config.current.reports.insight_model or ANY_MODEL, drawer
+        ),
         "usage": UsageRecipe(client, foreman),
     }

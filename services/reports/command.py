@@ -19,7 +19,7 @@ from services.reports.errors import BuildError, FieldInvalid, TokenMismatchError
 from services.reports.foreman import Foreman
 from services.reports.identity import Badge
 from services.reports.job import EVIDENCE, STAGES, Job, filename
-from services.reports.reach import BodyCache, DataTransport, GatewayModel, RemoteCaller
+from services.reports.reach import BodyCache, DataTransport, GatewayModel, InsightDrawer, RemoteCaller
 from services.reports.recipes import ANY_MODEL, NOTHING_KNOWN, Outcome, Resolved, Stage, TokenRecipe, gathered
 from services.reports.request import TOKEN_FORMATS, read
 from services.reports.sources.gather import NAMES, Sources
@@ -120,6 +120,7 @@ async def _report(
         foreman,
         GatewayModel(RemoteCaller(http.session, settings.url), Badge(settings)),
         lambda: config.current.reports.insight_model or ANY_MODEL,
+        InsightDrawer(cache),
         bundle.playback if bundle else Recorder,
     )
     if bundle:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from struct import Struct
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -28,6 +29,7 @@ AGENT = "tollway-reports/0.1"
 # Before a body stands when it was fetched; other bytes than those an older version kept under "reports:body:".
 PREFIX = "reports:fetched:"
 STAMP = Struct(">d")
+DRAWER, DRAWER_SECONDS = "reports:insight:", 86_400
 
 
 class DataTransport:
@@ -73,6 +75,23 @@ class BodyCache:
             await self._cache.set(PREFIX + key, STAMP.pack(fetched.at) + fetched.body, ttl_seconds=ttl_seconds)
         except CacheUnavailable:
             return
+
+
+class InsightDrawer:
+    """Texts of models in the shared cache, for as long as somebody may ask for the same report again."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    async def get(self, key: str) -> bytes | None:
+        try:
+            return await self._cache.get(DRAWER + key)
+        except CacheUnavailable:
+            return None
+
+    async def put(self, key: str, value: bytes) -> None:
+        with suppress(CacheUnavailable):
+            await self._cache.set(DRAWER + key, value, ttl_seconds=DRAWER_SECONDS)
 
 
 class HttpCaller(Protocol):

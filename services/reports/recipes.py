@@ -13,7 +13,7 @@ from services.reports.errors import TokenMismatchError, TokenUnknownError
 from services.reports.facts import Analysis
 from services.reports.foreman import Foreman
 from services.reports.insight.claims import Insight
-from services.reports.insight.write import Model, by_template, write
+from services.reports.insight.write import Drawer, Model, by_template, write
 from services.reports.job import Job, filename
 from services.reports.reach import UsageClient
 from services.reports.sources import sample
@@ -74,10 +74,12 @@ class TokenRecipe:
         foreman: Foreman,
         model: Model,
         default_model: Callable[[], str],
+        drawer: Drawer,
         tape: Callable[[], Tape] = Recorder,
     ) -> None:
         self._sources = sources
         self._tape = tape
+        self._drawer = drawer
         self._foreman = foreman
         self._model = model
         self._default_model = default_model
@@ -142,7 +144,7 @@ class TokenRecipe:
             insight = by_template(analysis, language)
         else:
             name = wanted["model"] if isinstance(wanted, dict) else self._default_model()
-            insight = await write(analysis, language, self._model, name)
+            insight = await write(analysis, language, self._model, name, self._drawer)
         counters.INSIGHT.labels(insight.by).inc()
         return msgspec.msgpack.encode(insight)
 

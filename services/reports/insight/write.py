@@ -25,6 +25,14 @@ class Reply:
     usage: dict[str, Any]
 
 
+class Drawer(Protocol):
+    """Where answers lie that were paid for already; one that is away is an empty one."""
+
+    async def get(self, key: str) -> bytes | None: ...
+
+    async def put(self, key: str, value: bytes) -> None: ...
+
+
 class Model(Protocol):
     """One chat completion through our own gateway; raises ModelError."""
 
@@ -36,9 +44,34 @@ def by_template(analysis: Analysis, language: str, warning: str | None = None) -
     return Insight(claims, "template", made=len(claims), kept=len(claims), warning=warning)
 
 
-async def write(analysis: Analysis, language: str, model: Model, name: str) -> Insight:
-    """Never fails: what goes wrong with the model becomes a warning and the template's text."""
+async def write(analysis: Analysis, language: str, model: Model, name: str, drawer: Drawer) -> Insight:
+    """Never fails: what goes wrong with the model becomes a warning and the template's text.
+
+    Of the same facts the same model has nothing new to say: its text is taken from the drawer, at no cost.
+    """
     asked = prompt.messages(analysis, language)
+    key = sha256(msgspec.json.encode([name, asked])).hexdigest()
+    found = await _found(drawer, key)
+    if found is not None and not judge(found.claims, analysis, language)[1]:
+        return found
+    written = await _written(analysis, language, model, name, asked)
+    if written.by == "model":
+        await drawer.put(key, msgspec.msgpack.encode(written))
+    return written
+
+
+async def _found(drawer: Drawer, key: str) -> Insight | None:
+    kept = await drawer.get(key)
+    try:
+        found = msgspec.msgpack.decode(kept, type=Insight) if kept else None
+    except msgspec.MsgspecError:
+        return None
+    if found is not None:
+        found.usage = {}
+    return found
+
+
+async def _written(analysis: Analysis, language: str, model: Model, name: str, asked: list[dict[str, str]]) -> Insight:
     try:
         reply = await model.complete(name, asked)
     except ModelError as error:

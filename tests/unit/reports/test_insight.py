@@ -190,6 +190,14 @@ class ScriptedModel:
         return Reply(answer, "model-x", {"total_tokens": 10})
 
 
+class Drawer(dict):
+    async def get(self, key):
+        return dict.get(self, key)
+
+    async def put(self, key, value):
+        self[key] = value
+
+
 def claims_json(*texts):
     return msgspec.json.encode(
         {"claims": [{"chapter": "risk", "text": text, "stance": "neutral"} for text in texts]}
@@ -202,14 +210,14 @@ FALSE = "The price fell {{f:return_90d|size}}."
 
 async def test_good_claims_are_kept_as_they_are():
     model = ScriptedModel(claims_json(*TRUE))
-    found = await write.write(ANALYSES["aave"], "en", model, "m")
+    found = await write.write(ANALYSES["aave"], "en", model, "m", Drawer())
     assert (found.by, found.made, found.kept, found.warning) == ("model", 3, 3, None)
     assert found.prompt_sha256
 
 
 async def test_a_false_claim_is_repaired_once_and_else_dropped():
     model = ScriptedModel(claims_json(*TRUE, FALSE), claims_json(*TRUE, FALSE))
-    found = await write.write(ANALYSES["aave"], "en", model, "m")
+    found = await write.write(ANALYSES["aave"], "en", model, "m", Drawer())
     assert len(model.asked) == 2
     assert "direction" in model.asked[1][-1]["content"]
     assert (found.by, found.kept) == ("model", 3)
@@ -221,14 +229,14 @@ async def test_a_false_claim_is_repaired_once_and_else_dropped():
     "answer", ["I cannot do that.", "{}", "[]", '{"claims": 3}', '{"claims": [{"text": 5}]}', "[" * 5000]
 )
 async def test_an_answer_of_another_shape_becomes_template_text_and_a_warning(answer):
-    found = await write.write(ANALYSES["aave"], "en", ScriptedModel(answer, answer), "m")
+    found = await write.write(ANALYSES["aave"], "en", ScriptedModel(answer, answer), "m", Drawer())
     assert found.by == "template"
     assert "insight" in found.warning
     assert len(found.claims) >= 5
 
 
 async def test_a_model_that_fails_becomes_template_text_and_a_warning():
-    found = await write.write(ANALYSES["aave"], "en", ScriptedModel(ModelError("gone")), "m")
+    found = await write.write(ANALYSES["aave"], "en", ScriptedModel(ModelError("gone")), "m", Drawer())
     assert (found.by, found.warning) == ("template", "insight: gone; the text was written by rule")
 
 
@@ -243,3 +251,30 @@ def test_provider_texts_never_enter_the_prompt():
 
 def test_fenced_json_is_read():
     assert len(prompt.read("```json\n" + claims_json(*TRUE) + "\n```", ["risk"])) == 3
+
+
+async def test_of_the_same_facts_the_model_is_asked_once():
+    drawer, model = Drawer(), ScriptedModel(claims_json(*TRUE), claims_json(*TRUE))
+    first = await write.write(ANALYSES["aave"], "en", model, "m", drawer)
+    again = await write.write(ANALYSES["aave"], "en", model, "m", drawer)
+    assert len(model.asked) == 1
+    assert (again.claims, again.model, again.usage) == (first.claims, first.model, {})
+    assert first.usage == {"total_tokens": 10}
+    await write.write(ANALYSES["aave"], "en", model, "other", drawer)
+    assert len(model.asked) == 2
+
+
+async def test_a_text_that_no_longer_fits_its_facts_is_not_taken_from_the_drawer():
+    drawer, model = Drawer(), ScriptedModel(claims_json(*TRUE), claims_json(*TRUE))
+    await write.write(ANALYSES["aave"], "en", model, "m", drawer)
+    (key,) = drawer
+    for spoiled in (b"not msgpack", drawer[key].replace(b"{{f:price}}", b"{{f:prise}}")):
+        drawer[key] = spoiled
+        found = await write.write(ANALYSES["aave"], "en", ScriptedModel(claims_json(*TRUE)), "m", drawer)
+        assert found.usage == {"total_tokens": 10}
+
+
+async def test_text_written_by_rule_is_not_kept_for_the_models():
+    drawer = Drawer()
+    await write.write(ANALYSES["aave"], "en", ScriptedModel(ModelError("gone")), "m", drawer)
+    assert not drawer

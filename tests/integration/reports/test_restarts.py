@@ -65,8 +65,9 @@ async def test_jobs_end_once_although_a_server_is_killed_and_comes_back(tmp_path
         worker(tmp_path, environment | {"tollway_url": url}),
         asyncio.timeout(270),
     ):
-        asked = {**SAMPLE, "insight": True, "formats": ["html"]}
-        jobs = [await client.post(asked, idempotency_key=str(number)) for number in range(JOBS)]
+        # About a period of its own each: of the same facts the model is asked once.
+        asked = [{**SAMPLE, "insight": True, "formats": ["html"], "days": 90 + number} for number in range(JOBS)]
+        jobs = [await client.post(body, idempotency_key=str(body["days"])) for body in asked]
         while not (await states(client))["running"]:
             await asyncio.sleep(0.05)
         for kind in victims:

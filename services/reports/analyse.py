@@ -50,9 +50,8 @@ def analyse(request: dict[str, Any], findings: list[Finding]) -> Analysis:
     rows = quality.disagreements(material)
     total_rows, total = scores.score(material.book, kind, material.alarms)
     window = material.history.last(request["days"])
-    graded = quality.grade(
-        material.book, [f.status for f in findings], rows, material.history.filled, len(material.history)
-    )
+    late = quality.late(findings, request["as_of_ms"])
+    graded = quality.grade(material, [f.status for f in findings], rows, late)
     subject = _subject(request, material, kind, why, window)
     order = {"critical": 0, "high": 1, "issuer": 2, "info": 3}
     return Analysis(
@@ -86,7 +85,7 @@ def gather(request: dict[str, Any], findings: list[Finding]) -> Material:
     as_of = datetime.fromtimestamp(stamp, UTC).isoformat(timespec="seconds")
     material = Material(
         data,
-        Book(gecko_time(findings) or as_of),
+        Book(as_of, {finding.source: finding.as_of for finding in findings if finding.as_of}),
         "",
         request["days"],
         int(stamp // 86_400),
@@ -98,10 +97,6 @@ def gather(request: dict[str, Any], findings: list[Finding]) -> Material:
     prices = [float(price) for price in history.prices]
     material.kind, material.missing_reason["class"] = classify(gecko.get("identity") or {}, stable, prices)
     return material
-
-
-def gecko_time(findings: list[Finding]) -> str | None:
-    return next((f.as_of for f in findings if f.source == "coingecko" and f.as_of), None)
 
 
 def _reasons(findings: list[Finding]) -> dict[str, str]:

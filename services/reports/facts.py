@@ -1,6 +1,6 @@
 """Facts: every number a report shows, with its unit, source and time; charts and text read nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -21,11 +21,12 @@ class Fact(msgspec.Struct, frozen=True):
 
 
 class Book:
-    """The facts of one report, by id, in the order they were found."""
+    """The facts of one report, by id, in the order they were found; of their source's time, else of the report's."""
 
-    def __init__(self, as_of: str | None = None) -> None:
+    def __init__(self, as_of: str | None = None, times: Mapping[str, str] | None = None) -> None:
         self._facts: dict[str, Fact] = {}
         self._as_of = as_of
+        self._times = times or {}
 
     def add(
         self,
@@ -36,10 +37,10 @@ class Book:
         *,
         formula: str | None = None,
         reason: str = "too_short",
-        as_of: str | None = None,
     ) -> None:
         missing = reason if value is None else None
-        self._facts[name] = Fact(name, value, unit, source, as_of or self._as_of, missing, formula)
+        as_of = self._times.get(source, self._as_of)
+        self._facts[name] = Fact(name, value, unit, source, as_of, missing, formula)
 
     def number(self, name: str) -> float | None:
         fact = self._facts.get(name)

@@ -39,7 +39,7 @@ KEY_NUMBERS = {
 OWN_FACTS = {
     "market": (
         "price market_cap diluted_value volume_24h rank return_1d return_7d return_30d return_90d return_365d "
-        "from_ath days_since_ath from_atl days_since_atl"
+        "cagr from_ath days_since_ath from_atl days_since_atl"
     ),
     "risk": (
         "vol_30d vol_90d downside_dev max_drawdown current_drawdown longest_slump ulcer_index sharpe sortino calmar "
@@ -64,7 +64,8 @@ OWN_FACTS = {
         "tvl tvl_change_1d tvl_change_7d cap_to_tvl fees_30d revenue_30d price_to_fees price_to_sales tvl_chain_hhi"
     ),
     "security": (
-        "honeypot alarms_critical alarms_high verified proxy contract_age checks_known buy_tax sell_tax transfer_tax"
+        "honeypot alarms_critical alarms_high verified proxy contract_age checks_known buy_tax sell_tax transfer_tax "
+        "lp_locked"
     ),
 }
 DROPPED = ("no_protocol",)
@@ -163,6 +164,9 @@ class Page:
                 status = self._w["status"][row["status"]]
                 reason = f" ({row['reason']})" if row["reason"] else ""
                 found.append(f"{self._source(row['name'])}: {status}{reason}")
+        for row in self._a.quality["late"]:
+            stamp = f"{row['as_of'][:16].replace('T', ' ')} UTC"
+            found.append(f"{self._source(row['source'])}: {self._w['page']['late'].format(as_of=stamp)}")
         return found
 
     def _insight_note(self) -> str:

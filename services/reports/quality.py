@@ -1,10 +1,15 @@
 """How good the data is: what share was there, how fresh, and where sources disagree."""
 
+from datetime import datetime
 from typing import Any
 
 from services.reports.chapters.material import Material
-from services.reports.facts import Book
+from services.reports.sources.base import Finding
 
+# Reasons for which nobody is to blame.
+EXPECTED = ("no_protocol", "no_limit", "never_left", "too_short")
+# Prices are told every few minutes; a day-old one is another day's.
+FRESH_HOURS = 24
 GRADES = ((0.85, "A"), (0.7, "B"), (0.5, "C"))
 # Relative difference beyond which two sources are shown as disagreeing.
 TOLERANCE = {"price": 0.005, "supply": 0.01, "holder_count": 0.02, "sell_tax": 0.01}
@@ -79,13 +84,29 @@ def provider_changes(material: Material) -> list[dict[str, Any]]:
     return rows
 
 
-def grade(book: Book, statuses: list[str], rows: list[dict[str, Any]], filled: int, days: int) -> dict[str, Any]:
-    """Coverage of facts and sources, less what disagrees or was interpolated, as a letter."""
-    facts = [fact for fact in book if fact.reason not in ("no_protocol", "no_limit", "never_left", "too_short")]
+def late(findings: list[Finding], as_of_ms: int) -> list[dict[str, Any]]:
+    """Sources whose data was old when the report was asked for, by their own stamp."""
+    rows = []
+    for finding in findings:
+        if finding.status == "ok" and finding.as_of:
+            told = datetime.fromisoformat(finding.as_of).timestamp()
+            hours = (as_of_ms / 1000 - told) / 3600
+            if hours > FRESH_HOURS:
+                rows.append({"source": finding.source, "as_of": finding.as_of, "hours": round(hours, 1)})
+    return rows
+
+
+def grade(
+    material: Material, statuses: list[str], rows: list[dict[str, Any]], stale: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Coverage of facts and sources, less what disagrees, is old or was interpolated, as a letter."""
+    filled, days = material.history.filled, len(material.history)
+    facts = [fact for fact in material.book if fact.reason not in EXPECTED]
     covered = sum(fact.value is not None for fact in facts) / len(facts) if facts else 0.0
     asked = [status for status in statuses if status != "skipped"]
     answered = sum(status in ("ok", "unknown") for status in asked) / len(asked) if asked else 0.0
-    doubt = 0.05 * sum(not row["agree"] for row in rows) + (filled / days if days else 0.0)
+    differing = sum(not row["agree"] for row in rows)
+    doubt = 0.05 * differing + 0.1 * len(stale) + (filled / days if days else 0.0)
     worth = max(0.0, 0.6 * covered + 0.4 * answered - doubt)
     letter = next((letter for edge, letter in GRADES if worth >= edge), "D")
     return {
@@ -93,5 +114,6 @@ def grade(book: Book, statuses: list[str], rows: list[dict[str, Any]], filled: i
         "facts_known": round(covered, 4),
         "sources_answered": round(answered, 4),
         "filled_days": filled,
-        "disagreements": sum(not row["agree"] for row in rows),
+        "disagreements": differing,
+        "late": stale,
     }

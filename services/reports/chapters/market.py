@@ -25,6 +25,9 @@ def write(material: Material) -> None:
         value = metrics.period_return(material.history.prices, span)
         why = "too_short" if len(material.history) else reason
         book.add(f"return_{span}d", value, "change", SOURCE, formula="P_T / P_T-k - 1", reason=why)
+    why = "too_short" if len(material.history) else reason
+    growth, formula = metrics.growth_rate(material.history.prices), "(P_T / P_0)^(365/n) - 1, n of at least 365 days"
+    book.add("cagr", growth, "change", SOURCE, formula=formula, reason=why)
     _extremes(material, market, reason)
     if material.kind != "stable":
         _charts(material)

@@ -25,6 +25,7 @@ HIGH = {
 ISSUER = {"transfer_pausable": True}
 NOTED = {"is_proxy": True, "is_mintable": True, "is_blacklisted": True}
 TRAP_TAX, HIGH_TAX = 0.5, 0.1
+BURNT = ("0x0000000000000000000000000000000000000000", "0x000000000000000000000000000000000000dead")
 # Issuers whose powers are public and contractual, besides GoPlus' own trust list.
 KNOWN_ISSUERS = {
     "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48",
@@ -48,6 +49,7 @@ def write(material: Material, address: str) -> None:
     proxy = _first(material, ("etherscan", "proxy"), ("goplus", "is_proxy"), ("honeypot", "proxy"))
     book.add("proxy", proxy[1], "flag", proxy[0], reason=reason)
     _age(material)
+    _pool_shares(material)
     _alarms(material, flags, trusted=trusted)
     checked = [value for name, value in flags.items() if name not in ("trust_list", "is_in_dex")]
     share = sum(value is not None for value in checked) / len(checked) if checked else None
@@ -70,6 +72,18 @@ def _taxes(material: Material) -> None:
         source = max(told, key=lambda key: told[key], default="goplus")
         reason = material.reason("goplus", "honeypot")
         material.book.add(f"{name}_tax", told.get(source), "percent", source, reason=reason)
+
+
+def _pool_shares(material: Material) -> None:
+    """How much of the pool cannot be drawn out: its shares that are locked or burnt, among the largest listed."""
+    holders = material.of("goplus").get("pool_shares") or []
+    if not holders:
+        return
+    known = [holder for holder in holders if holder["locked"] is not None or holder["address"] in BURNT]
+    safe = sum(holder["share"] for holder in known if holder["locked"] or holder["address"] in BURNT)
+    formula = "shares of the pool that are locked or burnt, largest holders"
+    reason = material.reason("goplus")
+    material.book.add("lp_locked", safe if known else None, "percent", "goplus", formula=formula, reason=reason)
 
 
 def _honeypot(material: Material, flags: dict[str, Any]) -> tuple[bool | None, str]:

@@ -323,7 +323,14 @@ def suspicious(rng: np.random.Generator, benchmarks: dict[str, Any], shared: Arr
             "protocol": None,
         },
         "dexscreener": {"pools": only_pools},
-        "goplus": {**security(powers, 0.05, 0.99, 1_894, total), "owner_share": 0.02, "creator_share": 0.31},
+        "goplus": {
+            **security(powers, 0.05, 0.99, 1_894, total),
+            "owner_share": 0.02,
+            "creator_share": 0.31,
+            "pool_shares": [
+                {"address": f"0x{'0' * 36}7166", "tag": None, "contract": False, "locked": False, "share": 1.0}
+            ],
+        },
         "honeypot": simulation(trap=True, buy=0.05, sell=0.99, people=1_894),
         "ethplorer": chain_data(1_902, total, float(f"{price * 0.98:.4g}"), "2025-09-20T00:00:00+00:00", owners),
         "etherscan": {

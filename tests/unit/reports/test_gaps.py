@@ -109,3 +109,57 @@ def test_what_the_other_sources_found_is_told_without_the_first():
 async def test_an_answer_without_what_it_is_asked_for_is_told(source, scenario, reason):
     finding = (await gathered(MarketData(scenarios={source: scenario})))[source]
     assert (finding.status, finding.reason and reason in finding.reason) == ("ok", True)
+
+
+def stamped(token, source, as_of):
+    return [
+        Finding(f.source, f.status, f.data, as_of=as_of if f.source == source else f.as_of)
+        for f in sample.findings(token)
+    ]
+
+
+def test_old_data_is_told_and_lowers_the_grade():
+    fresh, old = (
+        analyse(request("aave"), stamped("aave", "coingecko", as_of))
+        for as_of in ("2026-10-30T12:00:00+00:00", "2026-10-02T12:00:00+00:00")
+    )
+    assert fresh.quality["late"] == []
+    assert [(row["source"], row["hours"]) for row in old.quality["late"]] == [("coingecko", 684.0)]
+    assert (fresh.quality["grade"], old.quality["grade"]) == ("A", "A")
+    assert "its data was old, of 2026-10-02 12:00 UTC" in page(old)
+    every = [msgspec.structs.replace(f, as_of="2026-10-02T12:00:00+00:00") for f in sample.findings("aave")]
+    assert analyse(request("aave"), every).quality["grade"] == "D"
+
+
+def test_a_fact_is_of_the_time_its_own_source_says():
+    found = analyse(request("aave"), stamped("aave", "coingecko", "2026-10-30T12:00:00+00:00"))
+    times = {fact.source: fact.as_of for fact in found.facts}
+    assert times["coingecko"] == "2026-10-30T12:00:00+00:00"
+    assert times["goplus"] == times["ethplorer"] == "2026-10-31T00:00:00+00:00"
+
+
+def test_growth_a_year_is_told_of_a_year_only():
+    found = analyse(request("aave"), sample.findings("aave"))
+    prices = sample.data_set()["assets"]["large"]["coingecko"]["history"]["price"]
+    assert value(found, "cagr") == pytest.approx((prices[-1] / prices[0]) ** (365 / 399) - 1, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("holders", "locked"),
+    [
+        ([("0x1", None, 0.5)], None),
+        ([("0x1", True, 0.6), ("0x2", False, 0.3)], 0.6),
+        ([("0x000000000000000000000000000000000000dead", None, 0.95), ("0x2", False, 0.05)], 0.95),
+        ([("0x1", False, 1.0)], 0.0),
+    ],
+)
+def test_the_share_of_the_pool_that_cannot_be_drawn_out(holders, locked):
+    def change(data):
+        data["pool_shares"] = [
+            {"address": address, "tag": None, "contract": None, "locked": told, "share": share}
+            for address, told, share in holders
+        ]
+
+    found = analyse(request("aave"), changed("aave", "goplus", change))
+    assert not [fact for fact in analyse(request("aave"), sample.findings("aave")).facts if fact.id == "lp_locked"]
+    assert value(found, "lp_locked") == (locked if locked is None else pytest.approx(locked))

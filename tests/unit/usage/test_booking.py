@@ -257,6 +257,30 @@ async def test_the_intake_holds_a_batch_while_the_database_is_away(
         running.cancel()
 
 
+async def test_nothing_is_acknowledged_before_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path) as books:
+        bus, book = books.resources.bus, books.ledger.book
+        real, taken, may_commit = book.book_messages, asyncio.Event(), asyncio.Event()
+
+        async def slow(bodies: Any) -> Any:
+            taken.set()
+            await may_commit.wait()
+            return await real(bodies)
+
+        monkeypatch.setattr(book, "book_messages", slow)
+        running = books.resources.tasks.start(Intake(bus, book, books.resources.database.ready).run(), name="intake")
+        await bus.declare(EVENTS)
+        sending = asyncio.create_task(bus.send(USAGE_QUEUE, Message(encode(ended()))))
+        async with asyncio.timeout(10):
+            await taken.wait()
+            await asyncio.sleep(0.05)
+            assert not sending.done(), "the producer may forget only what is in the ledger"
+            may_commit.set()
+            await sending
+        assert len((await books.get("events"))["events"]) == 1
+        running.cancel()
+
+
 async def test_a_lost_rollup_is_found_and_put_right(books: Books) -> None:
     await books.ledger.book.book([ended("qwen-max", user_id="u", key_id="k") for _ in range(4)])
     async with books.resources.database.begin() as connection:

@@ -125,6 +125,14 @@ async def test_a_price_is_looked_up_by_the_answering_name_and_then_by_the_one_as
     assert costs == {"qwen-max": 0.02, "mystery": 0.0004}
 
 
+async def test_attempts_of_one_request_are_calls_but_one_request(books: Books) -> None:
+    tries = [ended("qwen-max", attempt=number, request_id="req_1") for number in (1, 2, 3)]
+    await books.ledger.book.book([*tries, ended("qwen-max", request_id="req_2")])
+    told = await books.get("stats/daily")
+    assert (told["total_calls"], told["requests"]) == (4, 2)
+    assert len((await books.get("events", request_id="req_1"))["events"]) == 3
+
+
 async def test_unknown_is_null_and_zero_is_zero(books: Books) -> None:
     await books.ledger.book.book(
         [

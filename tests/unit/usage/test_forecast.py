@@ -52,14 +52,15 @@ def test_an_empty_ledger_is_forecast_to_cost_nothing() -> None:
 def test_the_range_covers_most_held_out_months() -> None:
     generator = random.Random(7)
     inside = trials = 0
-    for trial in range(60):
-        today = date(2026, 3, 10) + timedelta(days=4 * trial)
+    for trial in range(150):
+        today = date(2026, 3, 10) + timedelta(days=4 * (trial % 60))
+        trend = generator.uniform(-0.002, 0.004)
         scale = generator.uniform(1, 100)
         costs = {
             today + timedelta(days=offset): round(
                 NANO
                 * scale
-                * math.exp(generator.gauss(0, 0.5))
+                * math.exp(generator.gauss(0, generator.choice([0.1, 0.3, 0.5])) + trend * offset)
                 * (0.4 if (today + timedelta(days=offset)).weekday() >= 5 else 1)
             )
             for offset in range(-80, 32)
@@ -70,7 +71,7 @@ def test_the_range_covers_most_held_out_months() -> None:
         actual = sum(cost for day, cost in costs.items() if today.replace(day=1) <= day <= end)
         trials += 1
         inside += told["low"] <= Decimal(actual) / NANO <= told["high"]
-    assert 0.55 <= inside / trials <= 0.98
+    assert 0.7 <= inside / trials <= 0.9
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=40), st.floats(0, 1))

@@ -22,6 +22,6 @@ export const ledgerWords = {
   "Calls of {model} came without a split of their tokens, or in a bucket or currency that has no price: what they cost is missing from every total":
     "{model} 的调用未区分输入与输出 Token，或其类别、币种没有价格：其费用未计入任何合计",
   "{model} has no price: what it costs is missing from every total": "{model} 没有价格：其费用未计入任何合计",
-  "Actual cost so far, plus for every remaining day the exponentially smoothed level (half-life 10 days) times that weekday's factor. The range is the 10-90 % spread of the same method's errors over past spans as long as the rest.":
-    "迄今的实际费用，加上剩余每天的指数平滑水平（半衰期 10 天）乘以该星期几的系数。区间取同一方法在过去等长时段误差的 10–90% 范围。",
+  "Actual cost so far, plus for every remaining day the exponentially smoothed level (half-life 10 days) times that weekday's factor. The range is as wide as four fifths of the same method's errors over past spans as long as the rest.":
+    "迄今的实际费用，加上剩余每天的指数平滑水平（半衰期 10 天）乘以该星期几的系数。区间宽度取同一方法在过去等长时段上五分之四误差的范围。",
 };

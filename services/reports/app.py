@@ -30,6 +30,7 @@ from services.reports.store.jobs import JobStore
 from services.reports.store.outbox import Outbox
 from services.reports.store.rows import JOB
 from services.reports.store.work import WorkStore
+from services.reports.turns import SharedTurns
 from services.reports.webhooks import Webhooks
 from shared import clock
 from shared.health import App
@@ -132,6 +133,7 @@ def make_recipes(
         BodyCache(resources.cache),
         clock.monotonic,
         lambda: config.current.reports.data_sources,
+        SharedTurns(resources.cache),
     )
     model = GatewayModel(ask_gateway, badge)
     client = HttpUsageClient(ask_usage, badge, revealed(settings.internal_token))

@@ -162,6 +162,19 @@ class Pace:
             self.troubles = 0
 
 
+class Turns(Protocol):
+    """Keeps the pace of a provider over all processes that ask it."""
+
+    async def wait_seconds(self, name: str, per_second: float, burst: float) -> float: ...
+
+
+class Alone:
+    """Nobody else asks."""
+
+    async def wait_seconds(self, name: str, per_second: float, burst: float) -> float:
+        return 0.0
+
+
 @dataclass(slots=True)
 class Asker:
     """Asks one provider for JSON: paced, retried, cached, capped."""
@@ -177,6 +190,7 @@ class Asker:
     timeout_seconds: float = 10.0
     max_bytes: int = BODY_BYTES
     tape: Tape = field(default_factory=Live)
+    turns: Turns = field(default_factory=Alone)
 
     async def json(self, path: str, query: Mapping[str, Any] | None = None, base_url: str = "") -> Any:
         base = (base_url or self.base_url).rstrip("/")
@@ -204,7 +218,8 @@ class Asker:
         for attempt in range(ATTEMPTS):
             if self.pace.is_closed():
                 raise SourceError(reason if attempt else "left_alone")
-            await self.sleep(self.pace.wait_seconds())
+            others = await self.turns.wait_seconds(self.name, self.pace.per_second, self.pace.burst)
+            await self.sleep(max(self.pace.wait_seconds(), others))
             pause = 0.25 * 2**attempt * (1 + random.random())
             try:
                 answer = await self.transport.get(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from services.reports.sources.base import (
+    Alone,
     Asker,
     Cache,
     Finding,
@@ -15,6 +16,7 @@ from services.reports.sources.base import (
     Subject,
     Tape,
     Transport,
+    Turns,
 )
 from services.reports.sources.coingecko import KEYLESS_URL, PRO_URL, Coingecko
 from services.reports.sources.defillama import HOSTS, Defillama
@@ -64,11 +66,13 @@ class Sources:
         cache: Cache,
         clock: Callable[[], float],
         settings: Callable[[], Mapping[str, Any]],
+        turns: Turns | None = None,
     ) -> None:
         self._transport = transport
         self._cache = cache
         self._clock = clock
         self._settings = settings
+        self._turns = turns or Alone()
         self._paces: dict[str, Pace] = {}
 
     async def identify(self, subject: Subject, tape: Tape) -> dict[str, Any] | None:
@@ -121,7 +125,7 @@ class Sources:
         if pace is None:
             burst = BURSTS.get(name, 3.0)
             pace = self._paces[name] = Pace(PACES[name], self._clock, burst, burst, self._clock())
-        return Asker(name, "", self._transport, self._cache, pace, tape=tape)
+        return Asker(name, "", self._transport, self._cache, pace, tape=tape, turns=self._turns)
 
 
 def _covers(name: str, subject: Subject) -> bool:

@@ -169,6 +169,7 @@ def _report(verbs: _Verbs) -> None:
     report.add_argument("--sample", action="store_true", help="the packaged synthetic data, no network")
     report.add_argument("--out", default=".", help="folder to write to")
     report.add_argument("--format", help="comma-separated: html (default), json, pdf, csv, png")
+    report.add_argument("--sections", metavar="A,B", help="these chapters alone, e.g. risk,liquidity,security")
     report.add_argument("--here", action="store_true", help="make it here, without asking the server at TOLLWAY_URL")
     text = report.add_mutually_exclusive_group()
     text.add_argument("--no-insight", action="store_true", help="no text written by a model")

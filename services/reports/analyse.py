@@ -53,14 +53,15 @@ def analyse(request: dict[str, Any], findings: list[Finding]) -> Analysis:
     late = quality.late(findings, request["as_of_ms"])
     graded = quality.grade(material, [f.status for f in findings], rows, late)
     subject = _subject(request, material, kind, why, window)
+    shown = [chapter for chapter in chapters if chapter in (request.get("sections") or chapters)]
     order = {"critical": 0, "high": 1, "issuer": 2, "info": 3}
     return Analysis(
         subject={**subject, "total_score": total, "breakpoints": scores.breakpoints()["version"]},
         facts=list(material.book),
-        chapters=chapters,
+        chapters=shown,
         scores=total_rows,
-        charts=material.charts,
-        tables=material.tables,
+        charts=[chart for chart in material.charts if chart["chapter"] in shown],
+        tables=[table for table in material.tables if table["chapter"] in shown],
         alarms=sorted(material.alarms, key=lambda alarm: order[alarm["severity"]]),
         disagreements=rows,
         quality={**graded, "changed_elsewhere": quality.provider_changes(material)},

@@ -54,6 +54,7 @@ def request_of(options: argparse.Namespace) -> dict[str, Any] | None:
         "insight": {"model": options.model} if options.model else not options.no_insight,
         "sample": options.sample,
         "language": options.language,
+        "sections": options.sections.split(",") if options.sections else None,
     }
     try:
         return read(body)

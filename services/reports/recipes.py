@@ -132,6 +132,7 @@ class TokenRecipe:
             "language": job.request["language"],
             "sample": job.request["sample"],
             "as_of_ms": resolved(made).as_of_ms,
+            "sections": job.request.get("sections"),
         }
         findings = msgspec.msgpack.encode(gathered(made).findings)
         answer: bytes = await self._foreman.run({"work": "analyse", "subject": subject, "findings": findings})

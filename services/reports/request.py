@@ -23,6 +23,7 @@ from services.reports.words import LANGUAGES
 TOKEN = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 TOKEN_FORMATS = ("html", "pdf", "json", "csv", "png")
+Section = Literal["peg", "flows", "market", "risk", "comovement", "liquidity", "supply", "holders", "defi", "security"]
 USAGE_FORMATS = ("html", "json", "csv", "pdf")
 
 
@@ -90,6 +91,16 @@ class TokenRequest(_Common):
         AfterValidator(_unique),
         Field(min_length=1),
     ] = ["html"]
+    # Chapters wanted; those that do not go with the token's class are left out.
+    sections: (
+        Annotated[
+            list[Section],
+            BeforeValidator(_listed),
+            AfterValidator(_unique),
+            Field(min_length=1),
+        ]
+        | None
+    ) = None
     insight: StrictBool | InsightChoice = True
     sample: StrictBool = False
 
@@ -130,11 +141,13 @@ def read(body: Any) -> dict[str, Any]:
         if _listed(body.setdefault("formats", single)) != single:
             raise FieldInvalid("format: says something else than formats; give one of them", param="format")
     try:
-        return MODELS[kind].model_validate(body).model_dump(mode="json")
+        request = MODELS[kind].model_validate(body).model_dump(mode="json")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"] if part not in ("bool", "InsightChoice"))
         raise FieldInvalid(f"{place}: {first['msg'].removeprefix('Value error, ')}", param=place) from None
+    # All sections is the request it was before there was a choice: its fingerprint stays.
+    return {name: value for name, value in request.items() if not (name == "sections" and value is None)}
 
 
 def fingerprint(request: dict[str, Any]) -> str:

@@ -39,6 +39,24 @@ def test_a_stablecoin_gets_peg_and_flows_and_no_sharpe():
     assert value(found, "peg_worst") == pytest.approx(-322.56, abs=0.01)
 
 
+def test_only_the_sections_that_were_asked_for_are_shown_and_the_scores_stay():
+    whole = analyse(request("aave"), sample.findings("aave"))
+    part = analyse(request("aave", sections=["security", "risk", "peg"]), sample.findings("aave"))
+    assert part.chapters == ["risk", "security"]
+    assert {chart["chapter"] for chart in part.charts} == {"risk"}
+    assert {table["chapter"] for table in part.tables} == {"risk"}
+    assert (part.scores, part.facts) == (whole.scores, whole.facts)
+
+
+def test_every_chapter_can_be_asked_for():
+    from typing import get_args
+
+    from services.reports.asset import CHAPTERS
+    from services.reports.request import Section
+
+    assert set(get_args(Section)) == {chapter for chapters in CHAPTERS.values() for chapter in chapters}
+
+
 def test_other_tokens_get_risk_and_the_market():
     found = analyse(request("aave"), sample.findings("aave"))
     assert found.subject["class"] == "protocol"

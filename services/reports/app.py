@@ -106,7 +106,7 @@ async def compose(
 
 def routes(desk: Desk) -> FastAPI:
     """The HTTP surface."""
-    app = FastAPI(title="Tollway reports", version="1", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Tollway reports", version="1", docs_url=None, redoc_url=None)
     app.state.desk = desk
     install(app)
     return app

@@ -84,7 +84,7 @@ def assemble(resources: Resources) -> Ledger:
 
 def routes(ledger: Ledger) -> FastAPI:
     """The HTTP surface."""
-    app = FastAPI(title="Tollway usage", version="1", docs_url="/docs", redoc_url=None)
+    app = FastAPI(title="Tollway usage", version="1", docs_url=None, redoc_url=None)
     app.state.ledger = ledger
     edge.install(app)
     for module in (stats, ledger_routes, board, prices_routes, desk, internal, page):

@@ -13,6 +13,7 @@ from services.usage import forecast
 from services.usage.advice import wilson
 from services.usage.zone import last_of_month
 from shared.money import NANO
+from shared.wire.usage import TokenUsage
 from tests.fakes.ledger import Books, ended
 
 TODAY = date(2026, 11, 16)
@@ -114,6 +115,20 @@ async def test_a_cheaper_model_is_advised_only_where_it_succeeds_as_often(books:
     assert cheaper[0]["saving"] == round(40 * (0.714 - 0.0022), 9)
     assert cheaper[0]["sample_size"] == 40
     assert all(item["method"] and item["low"] <= item["saving"] <= item["high"] for item in advice)
+
+
+async def test_input_that_could_come_from_a_cache_is_advised_with_its_range(books: Books) -> None:
+    await books.post("prices", {"model": "m", "input": 1, "output": 1, "cache_read": "0.1"})
+    fresh, cached = TokenUsage(2000, 10, 0), TokenUsage(2000, 10, 1000)
+    await books.ledger.book.book([ended("m", usage=fresh) for _ in range(40)])
+    body = await books.get("advice")
+    (told,) = body["advice"]
+    assert (told["kind"], told["sample_size"], told["facts"]["cache_share"]) == ("cacheable_input", 40, 0)
+    assert (told["saving"], told["low"], told["high"], told["currency"]) == (36, 14.4, 57.6, "CNY")
+    assert told["method"]
+    assert set(body) == {"advice", "currency"}, "savings overlap: nothing adds them up"
+    await books.ledger.book.book([ended("m", usage=cached) for _ in range(40)])
+    assert (await books.get("advice"))["advice"] == []
 
 
 async def test_waste_is_told_with_its_method(books: Books) -> None:

@@ -26,6 +26,7 @@ export const refusalWords = {
   "This Idempotency-Key was used with another body.": "此 Idempotency-Key 已用于另一个请求正文。",
   "The report is not finished yet.": "报告尚未完成。",
   "The artefact was here; its time is over.": "报告文件已过保留期。",
+  "The evidence was here; its time is over.": "报告证据已过保留期。",
   "The body of a report request is small; this one is not.": "报告请求的正文过大。",
   "A job cannot be finished; says whether another attempt can help.": "任务无法完成。",
   "The address does not belong to this token.": "该地址不属于此代币。",

@@ -69,6 +69,8 @@ class Foreman:
     async def _open(self) -> Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
+            # Not from the folder we happen to stand in.
+            "-P",
             "-m",
             "services.reports.workshop",
             stdin=PIPE,

@@ -86,6 +86,12 @@ async def test_reports_at_the_same_time_have_a_process_each(foreman):
     assert len(foreman._idle) == 2
 
 
+async def test_the_workshop_takes_no_code_from_the_folder_we_stand_in(tmp_path, monkeypatch, foreman):
+    (tmp_path / "msgspec.py").write_text("raise SystemExit(9)")
+    monkeypatch.chdir(tmp_path)
+    assert await foreman.run(analyse_request())
+
+
 async def test_a_workshop_nobody_needs_ends(monkeypatch, foreman):
     monkeypatch.setattr("services.reports.foreman.IDLE_SECONDS", 0.05)
     await foreman.run(analyse_request())

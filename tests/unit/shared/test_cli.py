@@ -43,7 +43,7 @@ def test_settings_that_make_no_sense_are_one_line(
         (["hourly", "--hours-ago", "2"], "stats/hourly", {"hours_ago": 2}),
         (["monthly", "--year", "2025", "--month", "9"], "stats/monthly", {"year": 2025, "month": 9}),
         (["session", "--session-id", "a/b c"], "stats/session/a%2Fb%20c", {}),
-        (["dashboard"], "dashboard", {}),
+        (["dashboard", "--days", "30"], "dashboard", {"days": 30}),
     ],
 )
 def test_usage_asks_what_the_page_asks(

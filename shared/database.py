@@ -2,8 +2,9 @@
 
 import asyncio
 import fcntl
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.errors import DatabaseUnavailable
+from shared.tasks import Tasks
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +57,7 @@ class Database:
         self._owned: list[Owned] = []
         # SQLite has one writer; waiting here is cheaper and fairer than its busy handler.
         self._writer = asyncio.Lock()
+        self._tasks = Tasks()
         self._most_connections = pool_size + MORE_CONNECTIONS
         self._readers = asyncio.Semaphore(self._most_connections - WRITERS_OWN)
 
@@ -77,6 +80,7 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool."""
+        await self._tasks.drain(1)
         await self.engine.dispose()
 
     async def ping(self) -> None:
@@ -133,6 +137,7 @@ class Database:
                 self._url, pool_size=pool_size, max_overflow=MORE_CONNECTIONS, connect_args={"timeout": 10}
             )
             event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(engine.sync_engine, "invalidate", self._roll_back)
             return engine
         return create_async_engine(
             self._url,
@@ -146,6 +151,13 @@ class Database:
                 "server_settings": {"timezone": "UTC", "application_name": "tollway", **_SHORT_QUERIES},
             },
         )
+
+    def _roll_back(self, connection: Any, *_: Any) -> None:
+        """A connection that a cancelled task leaves gets closed, but keeps SQLite's locks as long as a cursor lives.
+
+        In the driver's queue this comes before the closing, and after what its thread may still be doing.
+        """
+        self._tasks.start(_rolled_back(connection.driver_connection), name="database.roll_back")
 
     def _migrate_sqlite(self) -> None:
         path = Path(self._url.database or ":memory:")
@@ -201,6 +213,11 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {statement}")
     cursor.close()
+
+
+async def _rolled_back(driver: Any) -> None:
+    with suppress(ValueError, sqlite3.Error):  # closed before, or nothing was begun
+        await driver.rollback()
 
 
 def alembic_config(owned: Owned, url: str, connection: Connection | None) -> AlembicConfig:

@@ -31,8 +31,8 @@ class Real:
         self.url = url
         self.page = f"{url}/static/ai_usage_monitor.html"
 
-    def ask(self, path: str, body: Any = None) -> Any:
-        headers = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    def ask(self, path: str, body: Any = None, token: str = TOKEN) -> Any:
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
         request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=120) as answer:
             return json.loads(answer.read(), parse_float=Decimal)
@@ -223,7 +223,10 @@ def test_a_key_made_on_the_page_works_and_sees_its_own_usage_only(loaded, visits
     other = visits.open(loaded.page)
     other.get_by_label("Token").fill(key)
     other.get_by_label("Token").press("Enter")
-    expect(other.locator("[data-card=calls] .value")).to_have_text("0")
+    expect(other.get_by_role("heading", name="Nothing is booked yet")).to_be_visible()
+
+    loaded.ask("/v1/chat/completions", {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}, key)
+    expect(other.locator("[data-card=calls] .value")).to_have_text("1")
     expect(other.locator("[data-panel=router]")).to_contain_text("needs the admin token")
 
     page.get_by_role("button", name="Revoke browser").click()

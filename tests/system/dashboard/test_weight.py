@@ -46,8 +46,9 @@ def test_every_sentence_has_its_chinese():
 
 
 def test_every_failure_the_services_know_has_its_chinese():
-    import services.gateway.errors
-    import services.reports.errors  # noqa: F401 -- both make subclasses
+    import services.gateway.app
+    import services.reports.app
+    import services.usage.app  # noqa: F401 -- they make subclasses
     from shared.errors import TollwayError
 
     def below(kind: type) -> set[type]:
@@ -57,7 +58,7 @@ def test_every_failure_the_services_know_has_its_chinese():
     ours = [
         one
         for one in below(TollwayError)
-        if one.__module__.startswith(("shared.", "services.gateway", "services.reports"))
+        if one.__module__.startswith(("shared.", "services.gateway", "services.reports", "services.usage"))
     ]
     assert len(ours) > 25
     assert [

@@ -14,6 +14,7 @@ Array = NDArray[np.float64]
 DAYS_PER_YEAR = 365
 MIN_VOLATILITY_DAYS = 30
 MIN_RATIO_DAYS = 90
+MIN_RANGE_DAYS = 28  # a month of candles has two days that are not whole
 MIN_SHAPE_DAYS = 180
 
 
@@ -64,6 +65,13 @@ def volatility(prices: Array, days: int | None = None) -> float | None:
     if len(changes) < MIN_VOLATILITY_DAYS:
         return None
     return float(np.std(changes, ddof=1) * sqrt(DAYS_PER_YEAR))
+
+
+def range_volatility(high: Array, low: Array) -> float | None:
+    """Parkinson's estimate from each day's highest and lowest price; annualised."""
+    if len(high) < MIN_RANGE_DAYS:
+        return None
+    return float(np.sqrt(np.sum(np.log(high / low) ** 2) / (4 * len(high) * log(2)) * DAYS_PER_YEAR))
 
 
 def rolling_volatility(prices: Array, days: int = 30) -> Array:
@@ -120,22 +128,22 @@ def sharpe(returns: Array, risk_free: float = 0.0) -> float | None:
     if len(returns) < MIN_RATIO_DAYS:
         return None
     deviation = float(np.std(returns, ddof=1)) * sqrt(DAYS_PER_YEAR)
-    return _ratio(float(np.mean(returns)) * DAYS_PER_YEAR - risk_free, deviation)
+    return ratio(float(np.mean(returns)) * DAYS_PER_YEAR - risk_free, deviation)
 
 
 def sortino(returns: Array, risk_free: float = 0.0) -> float | None:
     if len(returns) < MIN_RATIO_DAYS:
         return None
     deviation = downside_deviation(returns)
-    return _ratio(float(np.mean(returns)) * DAYS_PER_YEAR - risk_free, deviation)
+    return ratio(float(np.mean(returns)) * DAYS_PER_YEAR - risk_free, deviation)
 
 
 def calmar(prices: Array) -> float | None:
     growth, fall = growth_rate(prices), max_drawdown(prices)
-    return None if growth is None or fall is None else _ratio(growth, abs(fall))
+    return None if growth is None or fall is None else ratio(growth, abs(fall))
 
 
-def _ratio(numerator: float, denominator: float | None) -> float | None:
+def ratio(numerator: float, denominator: float | None) -> float | None:
     # A series that never moves leaves rounding dust in the deviation; a ratio over dust says nothing.
     return None if denominator is None or denominator < 1e-12 else numerator / denominator
 
@@ -155,7 +163,7 @@ def skewness(returns: Array) -> float | None:
     if len(returns) < MIN_SHAPE_DAYS:
         return None
     centred = returns - np.mean(returns)
-    return _ratio(float(np.mean(centred**3)), float(np.mean(centred**2)) ** 1.5)
+    return ratio(float(np.mean(centred**3)), float(np.mean(centred**2)) ** 1.5)
 
 
 def excess_kurtosis(returns: Array) -> float | None:
@@ -163,8 +171,8 @@ def excess_kurtosis(returns: Array) -> float | None:
     if len(returns) < MIN_SHAPE_DAYS:
         return None
     centred = returns - np.mean(returns)
-    ratio = _ratio(float(np.mean(centred**4)), float(np.mean(centred**2)) ** 2)
-    return None if ratio is None else ratio - 3.0
+    peaked = ratio(float(np.mean(centred**4)), float(np.mean(centred**2)) ** 2)
+    return None if peaked is None else peaked - 3.0
 
 
 def cornish_fisher(returns: Array, z: float = -1.6448536269514722) -> float | None:
@@ -180,7 +188,7 @@ def beta(returns: Array, market: Array) -> float | None:
     if len(returns) < MIN_RATIO_DAYS:
         return None
     covariance = float(np.cov(returns, market, ddof=1)[0, 1])
-    return _ratio(covariance, float(np.var(market, ddof=1)))
+    return ratio(covariance, float(np.var(market, ddof=1)))
 
 
 def correlation(returns: Array, market: Array, days: int | None = None) -> float | None:
@@ -268,41 +276,3 @@ def supply_change(supply: Array, days: int) -> float | None:
 
 def annualised(change: float, days: int) -> float:
     return float((1.0 + change) ** (DAYS_PER_YEAR / days) - 1.0)
-
-
-def peg_deviation(prices: Array, target: float = 1.0) -> Array:
-    """Basis points of the target, positive above it."""
-    return (prices - target) / target * 1e4
-
-
-def days_beyond(deviation: Array, bps: float) -> int:
-    return int(np.sum(np.abs(deviation) > bps))
-
-
-def percentile_deviation(deviation: Array, percent: float = 95.0) -> float | None:
-    return float(np.percentile(np.abs(deviation), percent)) if len(deviation) >= MIN_VOLATILITY_DAYS else None
-
-
-def recovery_days(deviation: Array, bps: float = 25.0) -> float | None:
-    """Median length of the finished spells outside ±`bps`; None when there was none."""
-    lengths: list[int] = []
-    run = 0
-    for outside in np.abs(deviation) > bps:
-        if outside:
-            run += 1
-        elif run:
-            lengths.append(run)
-            run = 0
-    return float(np.median(lengths)) if lengths else None
-
-
-def half_life(deviation: Array) -> float | None:
-    """Days for half of a deviation to fade, from a first-order autoregression around the mean."""
-    if len(deviation) < MIN_RATIO_DAYS:
-        return None
-    centred = deviation - np.mean(deviation)
-    before, after = centred[:-1], centred[1:]
-    coefficient = _ratio(float(np.sum(before * after)), float(np.sum(before**2)))
-    if coefficient is None or not 0.0 < coefficient < 1.0:
-        return None
-    return log(0.5) / log(coefficient)

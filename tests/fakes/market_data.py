@@ -129,9 +129,21 @@ def _coingecko(market: MarketData, path: str, query: dict[str, str]) -> Any:
         return None if rows is None else _chart(rows, market.scenarios.get("coingecko") == "skewed")
     if name != market.token:
         return None
+    if path.endswith("/ohlc"):
+        return [candle for day in zip(*data["ranges"].values(), strict=True) for candle in _candles(*day)]
     if path.endswith("/tickers"):
         return {"name": "x", "tickers": [_ticker(row) for row in data["venues"]]}
     return _coin(market, data)
+
+
+def _candles(day: int, high: float, low: float) -> list[list[float]]:
+    """Six of four hours, each with the time of its end; the day's extremes are in the second and the fifth."""
+    middle = (high + low) / 2
+    tops, floors = [middle, high, *[middle] * 4], [*[middle] * 4, low, middle]
+    return [
+        [day * DAY_MS + (number + 1) * 4 * 3_600_000, middle, top, floor, middle]
+        for number, (top, floor) in enumerate(zip(tops, floors, strict=True))
+    ]
 
 
 def _chart(rows: dict[str, Any], skewed: bool) -> dict[str, Any]:
@@ -223,6 +235,14 @@ def _defillama(market: MarketData, path: str, query: dict[str, str]) -> Any:
         chains = protocol["chains"] | {"borrowed": 1e9, "Ethereum-borrowed": 1e9}
         return [{"slug": "northstar", "name": "Northstar", "gecko_id": market.token, "tvl": protocol["tvl"], "category": "Lending",
                  "change_1d": protocol["change_1d"], "change_7d": protocol["change_7d"], "chainTvls": chains}]  # fmt: skip
+    if path == "/api/protocol/northstar" and protocol:
+        now, before = protocol["tvl"], protocol["tvl"] / (1 + protocol["change_30d"] / 100)
+        return {
+            "tvl": [
+                {"date": 1793404800 - days * 86_400, "totalLiquidityUSD": before if days > 20 else now}
+                for days in range(60, -1, -1)
+            ]
+        }
     if path.startswith("/api/summary/fees/") and protocol:
         return {"total30d": protocol["fees_30d" if query.get("dataType") == "dailyFees" else "revenue_30d"]}
     return None

@@ -15,7 +15,7 @@ def write(material: Material) -> None:
     book, cap = material.book, material.book.number("market_cap")
     locked = protocol.get("tvl")
     book.add("tvl", locked, "usd", SOURCE, reason=reason)
-    for span in ("1d", "7d"):
+    for span in ("1d", "7d", "30d"):
         change = protocol.get(f"change_{span}")
         value = change / 100 if change is not None else None
         book.add(f"tvl_change_{span}", value, "change", SOURCE, reason=reason)

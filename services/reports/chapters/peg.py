@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from services.reports import metrics
+from services.reports import peg_metrics
 from services.reports.chapters.market import SOURCE
 from services.reports.chapters.material import Material, rounded
 
@@ -12,7 +12,7 @@ BANDS = (10, 50, 100)
 
 def write(material: Material) -> None:
     window = material.history.last(material.days)
-    deviation = metrics.peg_deviation(window.prices, TARGET)
+    deviation = peg_metrics.peg_deviation(window.prices, TARGET)
     book, known = material.book, len(deviation) > 0
     reason = "too_short" if known else material.reason(SOURCE)
     formula = "(P - 1) * 10^4"
@@ -20,18 +20,18 @@ def write(material: Material) -> None:
     book.add("peg_now", now, "bps", SOURCE, formula=formula, reason=reason)
     mean = float(np.mean(np.abs(deviation))) if known else None
     book.add("peg_mean", mean, "distance", SOURCE, formula="mean |deviation|", reason=reason)
-    p95 = metrics.percentile_deviation(deviation)
+    p95 = peg_metrics.percentile_deviation(deviation)
     book.add("peg_p95", p95, "distance", SOURCE, formula="95th percentile of |deviation|", reason=reason)
     worst = float(deviation[np.argmax(np.abs(deviation))]) if known else None
     book.add("peg_worst", worst, "bps", SOURCE, formula="largest |deviation|, signed", reason=reason)
     for band in BANDS:
-        days = float(metrics.days_beyond(deviation, band)) if known else None
+        days = float(peg_metrics.days_beyond(deviation, band)) if known else None
         book.add(f"peg_days_{band}", days, "days", SOURCE, reason=reason)
-    back = metrics.recovery_days(deviation) if known else None
+    back = peg_metrics.recovery_days(deviation) if known else None
     why = "never_left" if known else reason
     book.add("peg_recovery", back, "days", SOURCE, formula="median spell beyond 25 bps", reason=why)
-    full = metrics.peg_deviation(material.history.prices, TARGET)
-    life = metrics.half_life(full)
+    full = peg_metrics.peg_deviation(material.history.prices, TARGET)
+    life = peg_metrics.half_life(full)
     book.add("peg_half_life", life, "days", SOURCE, formula="ln 0.5 / ln phi of an AR(1)", reason=reason)
     if len(deviation) > 1:
         material.chart(

@@ -23,6 +23,11 @@ def _swings(material: Material, reason: str) -> None:
     for span in (30, 90):
         value = metrics.volatility(prices, span)
         book.add(f"vol_{span}d", value, "percent", SOURCE, formula=formula, reason=reason)
+    ranges = material.of(SOURCE).get("ranges")
+    value = metrics.range_volatility(*(metrics.array(ranges[edge]) for edge in ("high", "low"))) if ranges else None
+    formula = "sqrt(sum(ln(H / L)^2) / (4 n ln 2)) * sqrt(365)"
+    why = reason if ranges else material.reason(SOURCE)
+    book.add("range_vol_30d", value, "percent", SOURCE, formula=formula, reason=why)
     returns = metrics.simple_returns(material.history.last(material.days).prices)
     value = metrics.downside_deviation(returns)
     formula = "sqrt(mean(min(r, 0)^2)) * sqrt(365)"

@@ -5,6 +5,7 @@ from typing import Any
 
 from services.reports.sources.base import Asker, Finding, NotKnownError, SourceError, Subject
 from services.reports.sources.reading import (
+    DAY_MS,
     amount,
     columns,
     daily,
@@ -32,6 +33,9 @@ COIN_QUERY = {
     "developer_data": "true",
     "sparkline": "false",
 }
+NO_CANDLE = (None, None, None, None)
+CANDLE_QUERY = {"vs_currency": "usd", "days": 30}  # the longest span whose candles are shorter than a day
+MOST_CANDLES = 2_000
 CHART_QUERY = {"vs_currency": "usd", "days": HISTORY_DAYS, "interval": "daily"}
 
 
@@ -54,9 +58,10 @@ class Coingecko:
         coin = mapping(await self._ask.json(f"/coins/{subject.token}", COIN_QUERY))
         if not text(coin.get("id")):
             raise SourceError("bad_answer")
-        history, venues, *markets = await asyncio.gather(
+        history, venues, ranges, *markets = await asyncio.gather(
             self._history(subject.token, subject),
             self._venues(subject.token),
+            self._ranges(subject),
             *(self._history(name, subject) for name in BENCHMARKS if name != subject.token),
         )
         others = [name for name in BENCHMARKS if name != subject.token]
@@ -67,6 +72,7 @@ class Coingecko:
             "market": read_market(market),
             "activity": read_activity(coin),
             "history": history,
+            "ranges": ranges,
             "benchmarks": {name: rows for name, rows in zip(others, markets, strict=True) if rows},
             "venues": venues,
         }
@@ -75,7 +81,7 @@ class Coingecko:
             missing.insert(0, "price")
         reason = f"no {' and '.join(missing)}" if missing else None
         as_of = moment(market.get("last_updated")) or moment(coin.get("last_updated"))
-        return Finding(NAME, "ok", data, reason, as_of, ["/coins/{id}", "/market_chart", "/tickers"])
+        return Finding(NAME, "ok", data, reason, as_of, ["/coins/{id}", "/market_chart", "/ohlc", "/tickers"])
 
     async def _history(self, token: str, subject: Subject) -> dict[str, Any] | None:
         try:
@@ -83,6 +89,13 @@ class Coingecko:
         except SourceError:
             return None
         return read_history(chart, subject.now_ms)
+
+    async def _ranges(self, subject: Subject) -> dict[str, Any] | None:
+        try:
+            candles = await self._ask.json(f"/coins/{subject.token}/ohlc", CANDLE_QUERY)
+        except SourceError:
+            return None
+        return read_ranges(candles, subject.now_ms)
 
     async def _venues(self, token: str) -> list[dict[str, Any]] | None:
         try:
@@ -162,6 +175,26 @@ def read_history(chart: dict[str, Any], now_ms: int) -> dict[str, Any] | None:
         cap=daily(chart.get("market_caps"), now_ms),
         volume=daily(chart.get("total_volumes"), now_ms, positive=False),
     )
+
+
+def read_ranges(candles: Any, now_ms: int) -> dict[str, Any] | None:
+    """The highest and lowest price of each whole day; a candle bears the time of its end."""
+    days: dict[int, list[tuple[float, float]]] = {}
+    for candle in sequence(candles, MOST_CANDLES):
+        stamp, _, high, low = (
+            (number(part) for part in sequence(candle, 4)) if len(sequence(candle)) >= 4 else NO_CANDLE
+        )
+        if stamp and high and low and high >= low > 0:
+            days.setdefault(int(stamp - 1) // DAY_MS, []).append((high, low))
+    most = max(map(len, days.values()), default=0)
+    whole = [day for day in sorted(days) if len(days[day]) == most and 0 < day < now_ms // DAY_MS]
+    if most < 2 or not whole:  # candles of a day or more would tell of several days at once
+        return None
+    return {
+        "day": whole,
+        "high": [max(high for high, _ in days[day]) for day in whole],
+        "low": [min(low for _, low in days[day]) for day in whole],
+    }
 
 
 def read_venue(row: Any) -> dict[str, Any]:

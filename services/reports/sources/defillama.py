@@ -12,6 +12,7 @@ HOSTS = {
     "stablecoins": "https://stablecoins.llama.fi",
     "api": "https://api.llama.fi",
 }
+DAY = 86_400
 SKIPPED_TVL = ("borrowed", "staking", "pool2", "treasury", "vesting", "offers")
 
 
@@ -45,7 +46,7 @@ class Defillama:
             data,
             reason,
             (quote or {}).get("as_of"),
-            ["/prices/current", "/stablecoins", "/protocols"],
+            ["/prices/current", "/stablecoins", "/protocols", "/protocol/{slug}"],
         )
 
     async def _get(self, host: str, path: str, query: dict[str, Any] | None = None) -> Any:
@@ -88,8 +89,18 @@ class Defillama:
         if row is None:
             return None
         slug = text(row.get("slug"), 80)
-        fees, revenue = await asyncio.gather(self._monthly(slug, "dailyFees"), self._monthly(slug, "dailyRevenue"))
-        return {**read_protocol(row), "fees_30d": fees, "revenue_30d": revenue}
+        fees, revenue, change = await asyncio.gather(
+            self._monthly(slug, "dailyFees"), self._monthly(slug, "dailyRevenue"), self._month_change(slug)
+        )
+        return {**read_protocol(row), "change_30d": change, "fees_30d": fees, "revenue_30d": revenue}
+
+    async def _month_change(self, slug: str | None) -> float | None:
+        if not slug:
+            return None
+        try:
+            return read_month_change(mapping(await self._get("api", f"/protocol/{slug}")).get("tvl"))
+        except SourceError:
+            return None
 
     async def _monthly(self, slug: str | None, kind: str) -> float | None:
         if not slug:
@@ -123,7 +134,7 @@ def read_stablecoin(row: dict[str, Any], history: Any) -> dict[str, Any]:
         stamp = number(mapping(point).get("date"))
         held = amount(dig(point, "totalCirculating", kind))
         if stamp and held:
-            flow.append([stamp // 86_400, held])
+            flow.append([stamp // DAY, held])
     return {
         "peg": kind,
         "mechanism": text(row.get("pegMechanism"), 40),
@@ -132,6 +143,18 @@ def read_stablecoin(row: dict[str, Any], history: Any) -> dict[str, Any]:
         "chains": chains,
         "flow": flow,
     }
+
+
+def read_month_change(points: Any) -> float | None:
+    """Percent from the figure of 30 days before the last one, or the nearest older one of that week."""
+    held = {
+        stamp: figure
+        for stamp, figure in ((number(dig(p, "date")), amount(dig(p, "totalLiquidityUSD"))) for p in sequence(points))
+        if stamp and figure
+    }
+    last = max(held, default=0.0)
+    before = max((stamp for stamp in held if last - 37 * DAY <= stamp <= last - 30 * DAY), default=None)
+    return None if before is None else (held[last] / held[before] - 1) * 100
 
 
 def read_protocol(row: dict[str, Any]) -> dict[str, Any]:

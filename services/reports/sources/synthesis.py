@@ -14,7 +14,7 @@ import numpy as np
 
 from services.reports.metrics import Array
 from services.reports.sources.goplus import FLAGS
-from services.reports.sources.walks import DAYS, columns, pegged, volumes, walk
+from services.reports.sources.walks import DAYS, columns, pegged, ranges, volumes, walk
 
 SEED = 20261031
 AS_OF = "2026-10-31T00:00:00+00:00"
@@ -260,6 +260,7 @@ def large(rng: np.random.Generator, benchmarks: dict[str, Any], shared: Array) -
                 "tvl": 6.42e9,
                 "change_1d": 0.8,
                 "change_7d": -2.9,
+                "change_30d": 4.6,
                 "chains": {
                     "Ethereum": 4.31e9,
                     "Arbitrum": 9.8e8,
@@ -354,15 +355,18 @@ def make() -> dict[str, Any]:
         prices = walk(rng, start, drift, sigma, shared)
         full = columns(prices, np.full(DAYS, supply), volumes(rng, prices, level))
         coins[name] = {"day": full["day"], "price": full["price"]}
+    assets = {
+        "stable": stable(rng, coins),
+        "large": large(rng, coins, shared),
+        "suspicious": suspicious(rng, coins, shared),
+    }
+    for asset in assets.values():
+        asset["coingecko"]["ranges"] = ranges(rng, asset["coingecko"]["history"])
     return {
         "version": 1,
         "note": "Synthetic sample data: invented assets, seeded generators, no provider's figures.",
         "as_of": AS_OF,
-        "assets": {
-            "stable": stable(rng, coins),
-            "large": large(rng, coins, shared),
-            "suspicious": suspicious(rng, coins, shared),
-        },
+        "assets": assets,
     }
 
 

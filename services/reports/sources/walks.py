@@ -45,3 +45,15 @@ def volumes(rng: np.random.Generator, prices: Array, level: float) -> Array:
     moves = np.abs(np.diff(np.log(prices), prepend=np.log(prices[0])))
     calm = np.exp(rng.normal(0, 0.28, DAYS)) * (1 + 12 * moves)
     return array(level * calm * prices / prices.mean())
+
+
+def ranges(rng: np.random.Generator, history: dict[str, Any], days: int = 30) -> dict[str, Any]:
+    """The highest and lowest price of the last whole days: beyond where each day began and ended."""
+    prices = array(history["price"][-days - 1 :])
+    begun, ended = prices[:-1], prices[1:]
+    reach = np.abs(rng.normal(0, 0.4, (2, days))) * np.std(np.diff(np.log(prices)))
+    return {
+        "day": history["day"][-days - 1 : -1],
+        "high": significant(np.maximum(begun, ended) * np.exp(reach[0])),
+        "low": significant(np.minimum(begun, ended) * np.exp(-reach[1])),
+    }

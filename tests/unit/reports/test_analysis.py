@@ -164,7 +164,7 @@ def test_breakpoints_are_linear_between_and_flat_beyond():
 
 
 def test_every_fact_and_chart_has_words_in_both_languages():
-    from services.reports.page import OWN_FACTS
+    from services.reports.layout import OWN_FACTS
     from services.reports.words import words
 
     for token in ("usd-coin", "aave", "squid-game"):

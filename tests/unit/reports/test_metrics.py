@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reports import metrics as m
+from services.reports import peg_metrics as pm
 
 YEAR = math.sqrt(365)
 near = lambda value: pytest.approx(value, rel=1e-9, abs=1e-9)  # noqa: E731
@@ -54,6 +55,13 @@ def test_volatility_is_the_sample_deviation_of_log_returns_a_year():
     assert m.volatility(a(PRICES), 30) == near(statistics.stdev(LOGS[-30:]) * YEAR)
     assert m.volatility(a(PRICES), 90) == near(statistics.stdev(LOGS[-90:]) * YEAR)
     assert m.volatility(a(PRICES[:20])) is None
+
+
+def test_range_volatility_is_parkinsons():
+    high, low = [102.0, 101.0] * 15, [100.0, 99.0] * 15
+    squares = 15 * (math.log(1.02) ** 2 + math.log(101 / 99) ** 2)
+    assert m.range_volatility(a(high), a(low)) == near(math.sqrt(squares / (4 * 30 * math.log(2))) * YEAR)
+    assert m.range_volatility(a(high[:27]), a(low[:27])) is None
 
 
 def test_rolling_volatility_ends_with_the_plain_one():
@@ -188,14 +196,14 @@ def test_supply_change_and_its_yearly_rate():
 
 
 def test_peg_measures_by_hand():
-    deviation = m.peg_deviation(a([1.0, 0.997, 1.0051, 0.989, 1.0]))
+    deviation = pm.peg_deviation(a([1.0, 0.997, 1.0051, 0.989, 1.0]))
     assert list(deviation) == near([0, -30, 51, -110, 0])
-    assert [m.days_beyond(deviation, bps) for bps in (10, 50, 100)] == [3, 2, 1]
-    assert m.recovery_days(deviation, 25) == 3.0
-    assert m.recovery_days(deviation, 200) is None
-    assert m.percentile_deviation(deviation) is None
+    assert [pm.days_beyond(deviation, bps) for bps in (10, 50, 100)] == [3, 2, 1]
+    assert pm.recovery_days(deviation, 25) == 3.0
+    assert pm.recovery_days(deviation, 200) is None
+    assert pm.percentile_deviation(deviation) is None
     long = [float(i) for i in range(101)]
-    assert m.percentile_deviation(a(long)) == near(95.0)
+    assert pm.percentile_deviation(a(long)) == near(95.0)
 
 
 def test_half_life_of_a_known_decay():
@@ -206,8 +214,8 @@ def test_half_life_of_a_known_decay():
     mean = statistics.fmean(values)
     top = sum((x - mean) * (y - mean) for x, y in itertools.pairwise(values))
     phi = top / sum((x - mean) ** 2 for x in values[:-1])
-    assert m.half_life(a(values)) == near(math.log(0.5) / math.log(phi))
-    assert m.half_life(a(values)) == pytest.approx(math.log(0.5) / math.log(0.8), rel=0.1)
+    assert pm.half_life(a(values)) == near(math.log(0.5) / math.log(phi))
+    assert pm.half_life(a(values)) == pytest.approx(math.log(0.5) / math.log(0.8), rel=0.1)
 
 
 @given(st.lists(st.floats(0.01, 1e6), min_size=2, max_size=60))

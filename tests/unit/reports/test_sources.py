@@ -7,7 +7,7 @@ import pytest
 
 from services.reports.chains import CHAINS
 from services.reports.reach import BodyCache
-from services.reports.sources import base, reading, sample
+from services.reports.sources import base, coingecko, defillama, reading, sample
 from services.reports.sources.base import Answer, Asker, Live, NotKnownError, Pace, SourceError, Subject
 from services.reports.sources.gather import NAMES, Sources
 from services.reports.sources.tape import Recorder
@@ -131,10 +131,43 @@ async def test_lies_and_holes_never_become_numbers_or_errors(source, scenario):
     assert found[source].status in ("ok", "unknown", "failed")
 
 
+async def test_ranges_and_the_month_of_locked_value_come_back_as_they_were():
+    market = MarketData(token="aave", asset="large")
+    found = await gathered(market)
+    told, kept = found["coingecko"].data["ranges"], market.data("coingecko")["ranges"]
+    assert told == {name: pytest.approx(kept[name]) for name in kept}
+    locked = found["defillama"].data["protocol"]["change_30d"]
+    assert locked == pytest.approx(market.data("defillama")["protocol"]["change_30d"])
+
+
+def test_only_whole_days_of_candles_count_and_long_candles_are_none():
+    day = reading.DAY_MS
+    four_hours = [[100 * day + n * day // 6, 5.0, 5.0 + n, 4.0, 5.0] for n in range(1, 7)]
+    torn = [[101 * day + n * day // 6, 5.0, 9.0, 1.0, 5.0] for n in (1, 2, 4)]
+    lies = [[100 * day + 1, 5.0, 1.0, 2.0, 5.0], [100 * day + 2, 5.0, -3.0, -9.0, 5.0], "x", [1]]
+    now = 102 * day + 5
+    assert coingecko.read_ranges([*four_hours, *torn, *lies], now) == {"day": [100], "high": [11.0], "low": [4.0]}
+    assert coingecko.read_ranges(four_hours, 100 * day + day // 2) is None  # that day is not over
+    assert coingecko.read_ranges([[n * 4 * day, 5.0, 6.0, 4.0, 5.0] for n in range(1, 20)], 100 * day) is None
+    assert coingecko.read_ranges({"error": "x"}, now) is None
+
+
+def test_the_month_of_locked_value_needs_a_figure_of_then():
+    def points(*held):
+        return [{"date": day * 86_400, "totalLiquidityUSD": figure} for day, figure in held]
+
+    assert defillama.read_month_change(points((40, 200.0), (65, 7.0), (70, 220.0), (38, 1.0))) == pytest.approx(10.0)
+    assert defillama.read_month_change(points((36, 200.0), (70, 300.0))) == pytest.approx(50.0)
+    assert defillama.read_month_change(points((32, 200.0), (70, 300.0))) is None
+    assert defillama.read_month_change(points((70, 300.0))) is None
+    assert defillama.read_month_change([{"date": "x"}, None, 5]) is None
+    assert defillama.read_month_change("no") is None
+
+
 def numbers(value):
     if isinstance(value, dict):
         for name, inner in value.items():
-            if name not in ("changes", "change_1d", "change_7d", "rank", "confidence"):
+            if name not in ("changes", "change_1d", "change_7d", "change_30d", "rank", "confidence"):
                 yield from numbers(inner)
     elif isinstance(value, list):
         for inner in value:

@@ -230,7 +230,7 @@ class Asker:
                 )
             except SourceError as error:
                 reason = error.reason
-                self.pace.note(good=False)
+                self.pace.note(good=reason == "too_large")  # who says too much is there
                 if reason in ("too_large", "timeout"):
                     break
             else:

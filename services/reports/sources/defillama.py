@@ -1,9 +1,10 @@
 """DefiLlama: a second price, stablecoin supply with its chains, and locked value and fees of protocols."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
-from services.reports.sources.base import Asker, Finding, NotKnownError, SourceError, Subject
+from services.reports.sources.base import BODY_BYTES, Asker, Finding, NotKnownError, SourceError, Subject
 from services.reports.sources.reading import amount, dig, mapping, moment, number, price, sequence, text
 
 NAME = "defillama"
@@ -23,6 +24,8 @@ class Defillama:
 
     def __init__(self, asker: Asker, hosts: dict[str, tuple[str, ...]]) -> None:
         self._ask = asker
+        # A protocol's whole life is told in tens of megabytes for the largest: more than one figure is worth.
+        self._modest = replace(asker, max_bytes=BODY_BYTES)
         self._hosts = hosts
 
     async def gather(self, subject: Subject) -> Finding:
@@ -49,15 +52,16 @@ class Defillama:
             ["/prices/current", "/stablecoins", "/protocols", "/protocol/{slug}"],
         )
 
-    async def _get(self, host: str, path: str, query: dict[str, Any] | None = None) -> Any:
+    async def _get(self, host: str, path: str, query: dict[str, Any] | None = None, asker: Asker | None = None) -> Any:
         """From the first layout of the host that knows the path."""
+        asker = asker or self._ask
         *others, last = self._hosts[host]
         for base in others:
             try:
-                return await self._ask.json(path, query, base)
+                return await asker.json(path, query, base)
             except NotKnownError:
                 continue
-        return await self._ask.json(path, query, last)
+        return await asker.json(path, query, last)
 
     async def _price(self, key: str) -> dict[str, Any] | None:
         answer = await self._get("coins", f"/prices/current/{key}")
@@ -98,7 +102,8 @@ class Defillama:
         if not slug:
             return None
         try:
-            return read_month_change(mapping(await self._get("api", f"/protocol/{slug}")).get("tvl"))
+            told = mapping(await self._get("api", f"/protocol/{slug}", asker=self._modest))
+            return read_month_change(told.get("tvl"))
         except SourceError:
             return None
 

@@ -140,6 +140,16 @@ async def test_ranges_and_the_month_of_locked_value_come_back_as_they_were():
     assert locked == pytest.approx(market.data("defillama")["protocol"]["change_30d"])
 
 
+async def test_a_protocols_life_that_is_too_long_costs_one_figure_and_no_trust():
+    market = MarketData(token="aave", asset="large", long_life=True)
+    asked = sources(market)
+    for _ in range(6):
+        found = {one.source: one for one in await asked.gather(subject(market), Live())}["defillama"]
+        assert found.status == "ok"
+        assert found.data["protocol"]["change_30d"] is None
+        assert found.data["protocol"]["fees_30d"] is not None
+
+
 def test_only_whole_days_of_candles_count_and_long_candles_are_none():
     day = reading.DAY_MS
     four_hours = [[100 * day + n * day // 6, 5.0, 5.0 + n, 4.0, 5.0] for n in range(1, 7)]

@@ -331,5 +331,6 @@ def job(job_id: str, status: str, progress: float) -> dict[str, Any]:
         "id": job_id, "object": "report", "type": "token", "status": status, "stage": "compute", "progress": progress,
         "stages": [{"name": name, "status": "done" if progress >= at else "pending"} for name, at in reached.items()],
         "warnings": ["Etherscan: no key, holders left out"], "error": None, "artifacts": [artifact] if status == "succeeded" else [],
+        "evidence": {"format": "zip", "bytes": 912_000, "sha256": "cd" * 32, "url": f"/v1/reports/{job_id}/evidence.zip", "expires_at": "2099-01-01T00:00:00+00:00"} if status == "succeeded" else None,
         "request": {"type": "token", "token": "usd-coin", "days": 90}, "created_at": "2026-11-21T11:20:11.123+00:00",
     }  # fmt: skip

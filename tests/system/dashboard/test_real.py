@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -243,6 +244,10 @@ def test_a_sample_report_is_queued_followed_and_downloaded(loaded, enter):
     with page.expect_download() as waiting:
         job.get_by_role("button", name="Download HTML").click()
     assert "<html" in waiting.value.path().read_text()
+    with page.expect_download() as waiting:
+        job.get_by_role("button", name="Download evidence").click()
+    assert waiting.value.suggested_filename.endswith(".zip")
+    assert "manifest.json" in zipfile.ZipFile(waiting.value.path()).namelist()
 
 
 def test_the_proof_runs_from_the_page(loaded, enter):

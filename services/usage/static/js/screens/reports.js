@@ -34,6 +34,17 @@ async function take(job, artifact) {
   }
 }
 
+const DAY_MS = 86_400_000;
+
+// What a job has to take away: its artefacts, and as long as it is kept the evidence they came from.
+function files(job) {
+  const kept = job.evidence && Date.parse(job.evidence.expires_at) > Date.now();
+  const made = (job.artifacts || []).map((one) => ({ ...one, name: one.format.toUpperCase() }));
+  if (!kept) return made;
+  const days = Math.ceil((Date.parse(job.evidence.expires_at) - Date.now()) / DAY_MS);
+  return [...made, { ...job.evidence, name: t("evidence"), note: t("kept for {n} more days", { n: days }) }];
+}
+
 const STAGE_MARKS = { done: "done", running: "now" };
 
 function stageRow(job) {
@@ -58,17 +69,17 @@ function jobView(job, act) {
       h(
         "span",
         { class: "row-actions" },
-        (job.artifacts || []).map((one) =>
+        files(job).map((one) =>
           h(
             "button",
             {
               type: "button",
               class: "quiet",
-              title: `sha256 ${one.sha256}`,
+              title: [`sha256 ${one.sha256}`, one.note].filter(Boolean).join(" · "),
               click: () => take(job, one),
               data: { key: `take-${one.format}-${job.id}` },
             },
-            `${t("Download")} ${one.format.toUpperCase()} `,
+            `${t("Download")} ${one.name} `,
             h("span", { class: "dim" }, bytesText(one.bytes)),
           ),
         ),

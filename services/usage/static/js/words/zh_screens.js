@@ -2,6 +2,8 @@
 
 const overview = {
   "Can these numbers be trusted?": "这些数字可信吗？",
+  evidence: "证据",
+  "kept for {n} more days": "还将保留 {n} 天",
   "All events are here.": "事件已全部入账。",
   "The database is away; {n} messages wait for it and none is lost.": "数据库暂不可用；{n} 条消息等待入账，不会丢失。",
   "All {n} events up to {time} are here.": "截至 {time} 的全部 {n} 个事件均已入账。",

@@ -11,6 +11,7 @@ from services.reports.insight import checker, prompt, template
 from services.reports.insight.claims import Claim, Insight, by_id
 
 FEWEST_KEPT = 2
+DEMO = "demo"  # the model that is there when none is configured; its answers are canned
 FACT_NAMES = {"Bitcoin", "Ether", "Ethereum", "DeFi", "Sharpe", "Sortino", "Calmar", "Gini", "VaR"}
 
 
@@ -76,6 +77,10 @@ async def _written(analysis: Analysis, language: str, model: Model, name: str, a
         reply = await model.complete(name, asked)
     except ModelError as error:
         return by_template(analysis, language, f"insight: {error}; the text was written by rule")
+    if reply.model == DEMO:
+        spare = by_template(analysis, language, "insight: no model is configured; the text was written by rule")
+        spare.usage = reply.usage
+        return spare
     claims = prompt.read(reply.text, analysis.chapters)
     good, faults = judge(claims, analysis, language)
     usage = dict(reply.usage)

@@ -178,7 +178,8 @@ def test_placeholders_are_filled_by_code_with_and_without_sign():
 
 
 class ScriptedModel:
-    def __init__(self, *answers):
+    def __init__(self, *answers, name="model-x"):
+        self.name = name
         self.answers = list(answers)
         self.asked = []
 
@@ -187,7 +188,7 @@ class ScriptedModel:
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
-        return Reply(answer, "model-x", {"total_tokens": 10})
+        return Reply(answer, self.name, {"total_tokens": 10})
 
 
 class Drawer(dict):
@@ -233,6 +234,13 @@ async def test_an_answer_of_another_shape_becomes_template_text_and_a_warning(an
     assert found.by == "template"
     assert "insight" in found.warning
     assert len(found.claims) >= 5
+
+
+async def test_the_demo_model_is_not_asked_to_mend_its_canned_words():
+    model = ScriptedModel("[demo] This answer is canned.", name="demo")
+    found = await write.write(ANALYSES["aave"], "en", model, "auto", Drawer())
+    assert (found.by, found.usage) == ("template", {"total_tokens": 10})
+    assert found.warning == "insight: no model is configured; the text was written by rule"
 
 
 async def test_a_model_that_fails_becomes_template_text_and_a_warning():

@@ -20,7 +20,7 @@ class FakeUnifAI:
         app = web.Application()
         app.router.add_get("/actions/search", self._search)
         app.router.add_post("/actions/call", self._call)
-        self._runner = web.AppRunner(app)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()

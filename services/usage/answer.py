@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
+from services.usage.event import standing
 from services.usage.zone import Zone
 from shared.money import decimal_of
 
@@ -58,9 +59,7 @@ def _corrected(row: Any, corrections: Sequence[Any]) -> tuple[Decimal | None, st
     if row.cost_nano is not None:
         amounts[row.currency] = row.cost_nano
     currency, unpriced = row.currency, bool(row.unpriced)
-    for entry in corrections:
-        if entry.at_us != row.at_us:
-            continue  # of a closed month: it is an event of its own
+    for entry in standing(row, corrections):
         amounts[entry.currency] = amounts.get(entry.currency, 0) + entry.nano
         currency = entry.currency if entry.nano >= 0 or currency is None else currency
         unpriced = unpriced and not entry.priced

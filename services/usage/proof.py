@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.usage import metrics, session_totals
-from services.usage.event import event_of_row, standing
+from services.usage.event import event_of_row
 from services.usage.rollup import Key, LatencyKey, Rollup
 from services.usage.store import events as store
 from services.usage.store import ledger, proof
@@ -109,11 +109,9 @@ class Proof:
             corrections = await store.corrected(connection, [str(row.event_id) for row in rows])
             for row in rows:
                 event = event_of_row(row)
-                fresh.add(event)
+                fresh.add_standing(event, corrections.get(event.event_id, ()))
                 if event.session_id:
                     seen.add(event.session_id)
-                for entry in standing(event, corrections.get(event.event_id, ())):
-                    fresh.correct(event, entry.base_nano, entry.priced)
             found.events += len(rows)
         fresh.add_days()
         wanted = {key: values for key, values in fresh.sums.items() if key[2] in (HOUR, DAY) and any(values)}

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import bindparam, delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.usage.event import event_of_row, standing
+from services.usage.event import event_of_row
 from services.usage.ledger import Ledger
 from services.usage.rollup import ALL_TIME, Rollup
 from services.usage.store import events as store
@@ -92,11 +92,8 @@ class Rebase:
                 for row in rows:
                     if row.session_id:
                         event = event_of_row(row)
-                        fresh.add(event)
-                        for entry in standing(event, known.get(event.event_id, ())):
-                            fresh.correct(event, entry.base_nano, entry.priced)
-            fresh.sums = {key: values for key, values in fresh.sums.items() if key[2] == ALL_TIME}
-            fresh.counts.clear()
+                        fresh.add_standing(event, known.get(event.event_id, ()))
+            fresh.keep_sessions()
             table = rollups.c
             await connection.execute(delete(rollups).where(table.grain == ALL_TIME, table.dimension.in_(SESSIONS)))
             await state.roll_up(connection, fresh)

@@ -5,7 +5,7 @@ from math import log2
 from operator import add
 from typing import Any
 
-from services.usage.event import CORRECTION, Event
+from services.usage.event import CORRECTION, Event, standing
 from services.usage.tables import LATENCY_KEYS, MEASURES, ROLLUP_KEYS
 from services.usage.zone import DAY, HOUR, Zone, utc_day
 
@@ -46,6 +46,17 @@ class Rollup:
                 self._session(scope, event, values)
             for measure, name, step in lasted:
                 self._count((scope, measure, HOUR, name, bucket, step))
+
+    def add_standing(self, event: Event, corrections: Iterable[Any]) -> None:
+        """Count one event as it stands: with the corrections that count where it counts."""
+        self.add(event)
+        for entry in standing(event, corrections):
+            self.correct(event, entry.base_nano, entry.priced)
+
+    def keep_sessions(self) -> None:
+        """Leave only the totals of sessions, which are of no day."""
+        self.sums = {key: values for key, values in self.sums.items() if key[2] == ALL_TIME}
+        self.counts.clear()
 
     def add_days(self) -> None:
         """Derive the rows of whole UTC days from the hours added so far; call once, at the end."""

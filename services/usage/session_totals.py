@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.usage.event import event_of_row, standing
-from services.usage.rollup import ALL_TIME, Key, Rollup
+from services.usage.event import event_of_row
+from services.usage.rollup import Key, Rollup
 from services.usage.store import events, ledger, proof
 from services.usage.zone import Zone
 
@@ -31,11 +31,8 @@ async def added_up(connection: AsyncConnection, zone: Zone, session_ids: Sequenc
         known = await events.corrected(connection, [str(row.event_id) for row in rows])
         for row in rows:
             event = event_of_row(row)
-            fresh.add(event)
-            for entry in standing(event, known.get(event.event_id, ())):
-                fresh.correct(event, entry.base_nano, entry.priced)
-    fresh.sums = {key: values for key, values in fresh.sums.items() if key[2] == ALL_TIME}
-    fresh.counts.clear()
+            fresh.add_standing(event, known.get(event.event_id, ()))
+    fresh.keep_sessions()
     return fresh
 
 

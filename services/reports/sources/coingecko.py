@@ -33,7 +33,6 @@ COIN_QUERY = {
     "developer_data": "true",
     "sparkline": "false",
 }
-NO_CANDLE = (None, None, None, None)
 CANDLE_QUERY = {"vs_currency": "usd", "days": 30}  # the longest span whose candles are shorter than a day
 MOST_CANDLES = 2_000
 CHART_QUERY = {"vs_currency": "usd", "days": HISTORY_DAYS, "interval": "daily"}
@@ -181,9 +180,10 @@ def read_ranges(candles: Any, now_ms: int) -> dict[str, Any] | None:
     """The highest and lowest price of each whole day; a candle bears the time of its end."""
     days: dict[int, list[tuple[float, float]]] = {}
     for candle in sequence(candles, MOST_CANDLES):
-        stamp, _, high, low = (
-            (number(part) for part in sequence(candle, 4)) if len(sequence(candle)) >= 4 else NO_CANDLE
-        )
+        parts = [number(part) for part in sequence(candle, 4)]
+        if len(parts) < 4:
+            continue
+        stamp, _, high, low = parts
         if stamp and high and low and high >= low > 0:
             days.setdefault(int(stamp - 1) // DAY_MS, []).append((high, low))
     most = max(map(len, days.values()), default=0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Table, and_, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.usage.rollup import ALL_TIME, Key, LatencyKey, Rollup
@@ -106,24 +106,14 @@ async def replace_day(connection: AsyncConnection, day: int, fresh: Rollup) -> N
 
 
 def _histograms_of_day(day: int, scopes: list[str]) -> ColumnElement[bool]:
-    table = latency.c
-    return and_(
-        table.scope.in_(scopes),
-        table.measure.in_(_MEASURES),
-        or_(
-            and_(table.grain == HOUR, table.bucket >= day, table.bucket < day + DAY),
-            and_(table.grain == DAY, table.bucket == day),
-        ),
-    )
+    return and_(latency.c.scope.in_(scopes), latency.c.measure.in_(_MEASURES), _within(latency, day))
 
 
 def _of_day(day: int, scopes: list[str]) -> ColumnElement[bool]:
-    table = rollups.c
-    return and_(
-        table.scope.in_(scopes),
-        table.dimension.in_(_DIMENSIONS),
-        or_(
-            and_(table.grain == HOUR, table.bucket >= day, table.bucket < day + DAY),
-            and_(table.grain == DAY, table.bucket == day),
-        ),
-    )
+    return and_(rollups.c.scope.in_(scopes), rollups.c.dimension.in_(_DIMENSIONS), _within(rollups, day))
+
+
+def _within(table: Table, day: int) -> ColumnElement[bool]:
+    """The rows of the day's hours, and those of the day."""
+    grain, bucket = table.c.grain, table.c.bucket
+    return or_(and_(grain == HOUR, bucket >= day, bucket < day + DAY), and_(grain == DAY, bucket == day))

@@ -57,41 +57,49 @@ class DataTransport:
             raise SourceError("unreachable") from error
 
 
+class _Spare:
+    """Bytes in the shared cache that can be done without: while it is away, nothing is there."""
+
+    def __init__(self, cache: Cache, prefix: str) -> None:
+        self._cache = cache
+        self._prefix = prefix
+
+    async def get(self, key: str) -> bytes | None:
+        try:
+            return await self._cache.get(self._prefix + key)
+        except CacheUnavailable:
+            return None
+
+    async def put(self, key: str, value: bytes, ttl_seconds: int) -> None:
+        with suppress(CacheUnavailable):
+            await self._cache.set(self._prefix + key, value, ttl_seconds=ttl_seconds)
+
+
 class BodyCache:
     """Providers' bodies in the shared cache; a cache that is away only costs the repeat."""
 
     def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+        self._spare = _Spare(cache, PREFIX)
 
     async def get(self, key: str) -> Fetched | None:
-        try:
-            kept = await self._cache.get(PREFIX + key)
-        except CacheUnavailable:
-            return None
+        kept = await self._spare.get(key)
         return Fetched(kept[STAMP.size :], *STAMP.unpack_from(kept)) if kept else None
 
     async def put(self, key: str, fetched: Fetched, ttl_seconds: int) -> None:
-        try:
-            await self._cache.set(PREFIX + key, STAMP.pack(fetched.at) + fetched.body, ttl_seconds=ttl_seconds)
-        except CacheUnavailable:
-            return
+        await self._spare.put(key, STAMP.pack(fetched.at) + fetched.body, ttl_seconds)
 
 
 class InsightDrawer:
     """Texts of models in the shared cache, for as long as somebody may ask for the same report again."""
 
     def __init__(self, cache: Cache) -> None:
-        self._cache = cache
+        self._spare = _Spare(cache, DRAWER)
 
     async def get(self, key: str) -> bytes | None:
-        try:
-            return await self._cache.get(DRAWER + key)
-        except CacheUnavailable:
-            return None
+        return await self._spare.get(key)
 
     async def put(self, key: str, value: bytes) -> None:
-        with suppress(CacheUnavailable):
-            await self._cache.set(DRAWER + key, value, ttl_seconds=DRAWER_SECONDS)
+        await self._spare.put(key, value, DRAWER_SECONDS)
 
 
 class HttpCaller(Protocol):

@@ -127,19 +127,22 @@ class Ground:
             server.kill(signal.SIGKILL)
 
 
-def watch(booked: Callable[[], int], seconds: float) -> list[tuple[float, int]]:
-    """What a reader sees, again and again: the moment of each answer and the calls it showed."""
+def watch(booked: Callable[[], int], seconds: float) -> tuple[list[tuple[float, int]], list[float]]:
+    """What a reader sees, again and again: the moment of each answer, the calls it showed, and how long it took."""
     seen: list[tuple[float, int]] = []
+    took: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
+        asked = time.monotonic()
         try:
             calls = booked()
         except urllib.error.URLError as error:
             print(f"not answered: {error}", flush=True)
             continue
         seen.append((time.time(), calls))
+        took.append(time.monotonic() - asked)
         time.sleep(POLL_SECONDS)
-    return seen
+    return seen, sorted(took)
 
 
 def ages(seen: list[tuple[float, int]], made: list[float]) -> list[float]:
@@ -186,7 +189,7 @@ def main() -> None:
             time.sleep(options.warm)
             pids = {**ground.pids(), **({} if options.backlog else {"producer": producer.pid or 0})}
             spent = {name: cpu_seconds(family(pid)) for name, pid in pids.items()}
-            seen = watch(ground.booked, options.seconds)
+            seen, took = watch(ground.booked, options.seconds)
             spent = {name: cpu_seconds(family(pid)) - spent[name] for name, pid in pids.items()}
             made = asyncio.run(timestamps(ground.servers["postgres"].url))
         finally:
@@ -195,6 +198,7 @@ def main() -> None:
     (start, before), (end, after) = seen[0], seen[-1]
     print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     print(f"booked {after - before} events in {end - start:.1f} s: {(after - before) / (end - start):,.0f} a second")
+    print(f"the reader's answers took {1000 * took[len(took) // 2]:.0f} ms, the slowest {1000 * took[-1]:.0f} ms")
     told = ", ".join(f"{name} {1e6 * seconds / max(1, after - before):.0f}" for name, seconds in spent.items())
     print(f"CPU microseconds an event: {told}")
     if options.rate:

@@ -60,9 +60,13 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             (total_out - reasoning, tier.output),
             (reasoning, _own(tier.reasoning, tier.output)),
         )
-        if any(count and price is None for count, price in parts):
-            return None
-        return Money(divide(sum(count * (price or 0) for count, price in parts), MILLION), self.currency)
+        cost = 0
+        for count, price in parts:
+            if count:
+                if price is None:
+                    return None
+                cost += count * price
+        return Money(divide(cost, MILLION), self.currency)
 
     def holds_at(self, at: float) -> bool:
         """Whether this price is in force at a Unix time."""

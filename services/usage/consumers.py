@@ -1,6 +1,7 @@
 """The bus edge: takes usage events in batches, has them booked, and acknowledges after the commit."""
 
 import asyncio
+from collections.abc import Iterable, Iterator
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,10 +14,13 @@ from shared.messages.router import EVENTS, USAGE_QUEUE
 
 log = structlog.get_logger(__name__)
 
-MOST = 50
+# A message holds what its producer had noted at once: one event in quiet times, a thousand after an outage.
+MOST_MESSAGES = 50
+# More in one transaction saves little and makes everybody wait: readers for the news, the next batch for the lock.
+MOST_EVENTS = 5_000
 # While the database writes one batch, the next one is read, priced and added up.
 TAKERS = 2
-PREFETCH = TAKERS * MOST
+PREFETCH = TAKERS * MOST_MESSAGES
 WAIT_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -41,11 +45,16 @@ class Intake:
 
     async def _take_on(self, subscription: Subscription) -> None:
         while True:
-            await self._take(await subscription.batch(MOST, WAIT_SECONDS))
+            await self._take(await subscription.batch(MOST_MESSAGES, WAIT_SECONDS))
 
     async def _take(self, deliveries: list[Delivery]) -> None:
+        for portion, bodies in _portions(deliveries):
+            await self._book_all(bodies)
+            for delivery in portion:
+                await delivery.ack()
+
+    async def _book_all(self, bodies: list[bytes]) -> None:
         """Book one batch; while the database is away it is held, not lost and not counted as failed."""
-        bodies = [event for delivery in deliveries for event in delivery.message.body.split(b"\n")]
         pause = 0.1
         while True:
             try:
@@ -55,6 +64,19 @@ class Intake:
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
             else:
-                break
-        for delivery in deliveries:
-            await delivery.ack()
+                return
+
+
+def _portions(deliveries: Iterable[Delivery]) -> Iterator[tuple[list[Delivery], list[bytes]]]:
+    """Whole messages with their events, as many as go into one transaction."""
+    portion: list[Delivery] = []
+    bodies: list[bytes] = []
+    for delivery in deliveries:
+        found = delivery.message.body.split(b"\n")
+        if portion and len(bodies) + len(found) > MOST_EVENTS:
+            yield portion, bodies
+            portion, bodies = [], []
+        portion.append(delivery)
+        bodies += found
+    if portion:
+        yield portion, bodies

@@ -32,8 +32,8 @@ class Poison(ValueError):
     """This message can never be booked."""
 
 
-class Event(msgspec.Struct, kw_only=True):
-    """One row of the ledger; the fields are the columns."""
+class Event(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One row of the ledger; the fields are the columns, and their defaults the columns' own."""
 
     event_id: str
     at_us: int
@@ -85,10 +85,10 @@ class Event(msgspec.Struct, kw_only=True):
 
 def event_of(ended: AttemptEnded, book: PriceBook, currency: str, now: float) -> Event:
     """The row for an attempt that ended, priced as of its own time; raises Poison."""
-    _check(ended)
+    event_id = _checked(ended)
     named, usage = ended.named, ended.usage or TokenUsage()
     event = Event(
-        event_id=str(UUID(ended.event_id)),
+        event_id=event_id,
         at_us=round(ended.timestamp * _MICRO),
         request_id=_text(ended.request_id) or "",
         attempt=ended.attempt,
@@ -184,10 +184,12 @@ def foreign_id(key_id: str | None, event_id: str) -> str:
     return str(UUID(int=(0x7 << 76) | (high << 64) | (0b10 << 62) | low))
 
 
-def _check(ended: AttemptEnded) -> None:
-    """What no producer of ours writes; raises Poison."""
-    if not ids.is_uuid(ended.event_id):
-        raise Poison("event_id is not a UUID")
+def _checked(ended: AttemptEnded) -> str:
+    """The id of what a producer of ours can have written, as it is booked; raises Poison."""
+    try:
+        event_id = str(UUID(ended.event_id))
+    except ValueError:
+        raise Poison("event_id is not a UUID") from None
     if not 0 <= ended.timestamp < _LATEST:
         raise Poison("timestamp is out of range")
     if ended.kind not in KINDS or ended.status not in STATUSES or ended.usage_source not in SOURCES:
@@ -195,14 +197,18 @@ def _check(ended: AttemptEnded) -> None:
     if not 0 < ended.attempt < 2**31:
         raise Poison("attempt is out of range")
     counts = (*(msgspec.structs.astuple(ended.usage) if ended.usage else ()), ended.total_tokens)
-    if any(count is not None and not 0 <= count <= MOST_TOKENS for count in counts):
-        raise Poison("a token count is out of range")
+    for count in counts:
+        if count is not None and not 0 <= count <= MOST_TOKENS:
+            raise Poison("a token count is out of range")
+    return event_id
 
 
 def _text(value: str | None, most: int = MOST_TEXT) -> str | None:
     """Text that every database stores; empty means unknown."""
     if not value:
         return None
+    if len(value) <= most and value.isascii() and "\0" not in value:
+        return value
     return value.replace("\0", "").encode("utf-8", "replace").decode()[:most] or None
 
 

@@ -1,5 +1,6 @@
 """What Prometheus is told. No label holds a user or free text: models that are not configured are `other`."""
 
+from collections import Counter as Counted
 from collections.abc import Collection, Iterable
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -41,23 +42,29 @@ FORECAST = Gauge(
     "usage_forecast_month_cost", "Forecast of this month's cost", ["quantile", "currency"], multiprocess_mode="max"
 )
 
-_TOKEN_KINDS = ("input", "output", "cache_read", "cache_write", "reasoning")
+_TOKEN_COLUMNS = [(kind, f"{kind}_tokens") for kind in ("input", "output", "cache_read", "cache_write", "reasoning")]
 
 
 def booked(events: Iterable[Event], configured: Collection[str], currency: str) -> None:
-    """Count what was booked."""
-    newest = 0.0
+    """Count what was booked, added up first: a counter costs more than everything else here."""
+    newest, unpriced = 0.0, 0
+    tokens: Counted[tuple[str, str]] = Counted()
+    costs: Counted[str] = Counted()
     for event in events:
         newest = max(newest, event.at)
         if event.kind != "model":
             continue
-        model = next((name for name in (event.model, event.requested_model) if name in configured), "other")
-        for kind in _TOKEN_KINDS:
-            if count := getattr(event, f"{kind}_tokens"):
-                TOKENS.labels(model, kind).inc(count)
+        model = next((name for name in (event.model, event.requested_model) if name and name in configured), "other")
+        for kind, column in _TOKEN_COLUMNS:
+            if count := getattr(event, column):
+                tokens[model, kind] += count
         if event.base_nano:
-            COST.labels(model, currency).inc(event.base_nano / 1e9)
-        if event.unpriced:
-            UNPRICED.inc()
+            costs[model] += event.base_nano
+        unpriced += event.unpriced
+    for labels, count in tokens.items():
+        TOKENS.labels(*labels).inc(count)
+    for model, nano in costs.items():
+        COST.labels(model, currency).inc(nano / 1e9)
+    UNPRICED.inc(unpriced)
     if newest:
         LAST_EVENT.set(newest)

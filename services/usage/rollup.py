@@ -1,15 +1,19 @@
 """Adding events up: which rollup rows an event belongs to and what it adds to each. Pure."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from math import log2
-from operator import add
 from typing import Any
+
+import msgspec
 
 from services.usage.event import CORRECTION, Event, standing
 from services.usage.tables import LATENCY_KEYS, MEASURES, ROLLUP_KEYS
 from services.usage.zone import DAY, HOUR, Zone, utc_day
 
 ALL_TIME = 0
+# Events whose figures are collected by row before they are added up: column by column costs half of one by one.
+MOST_WAITING = 5_000
 STEPS_PER_DOUBLING = 8
 _LEAST_MS = 0.1
 # Between function and model in the names of the dimension `use`.
@@ -17,6 +21,17 @@ USE = "\x1f"
 
 # A correction is no call: it changes nothing but the cost of the models' figures.
 COUNTED_AS_MODEL = ("model", CORRECTION)
+
+
+def _row_type(name: str, keys: Sequence[str], summed: Sequence[str] = ()) -> type[msgspec.Struct]:
+    """Rows as they travel to the database: sums that are nothing are left out, which is half of all."""
+    fields: list[str | tuple[str, Any, Any]] = [*keys, *((measure, int, 0) for measure in summed)]
+    return msgspec.defstruct(name, fields, omit_defaults=True, gc=False)
+
+
+SumsRow = _row_type("SumsRow", ROLLUP_KEYS, MEASURES)
+LatencyRow = _row_type("LatencyRow", (*LATENCY_KEYS, "count"))
+SessionRow = _row_type("SessionRow", ("scope", "session_id", "user_id", "first_us", "last_us"))
 
 Key = tuple[str, str, int, int, str]
 LatencyKey = tuple[str, str, int, str, int, int]
@@ -26,22 +41,38 @@ class Rollup:
     """What a set of events adds to the rollups, by row key."""
 
     def __init__(self, zone: Zone) -> None:
-        self.sums: dict[Key, list[int]] = {}
+        self._sums: dict[Key, list[int]] = {}
+        self._waiting: defaultdict[Key, list[list[int]]] = defaultdict(list)
+        self._waiting_events = 0
         self.counts: dict[LatencyKey, int] = {}
         self.sessions: dict[tuple[str, str], list[Any]] = {}
         self._zone = zone
 
+    @property
+    def sums(self) -> dict[Key, list[int]]:
+        """What has been added to each row, in the order of `MEASURES`."""
+        self._add_up()
+        return self._sums
+
+    def _add_up(self) -> None:
+        for key, vectors in self._waiting.items():
+            if (found := self._sums.get(key)) is not None:
+                vectors.append(found)
+            self._sums[key] = list(map(sum, zip(*vectors, strict=True))) if len(vectors) > 1 else vectors[0]
+        self._waiting.clear()
+        self._waiting_events = 0
+
     def add(self, event: Event) -> None:
         """Count one event in every row it belongs to."""
+        if self._waiting_events >= MOST_WAITING:
+            self._add_up()
+        self._waiting_events += 1
         bucket = self._zone.bucket(event.at)
         values = measures(event)
-        scopes = ("", event.key_id) if event.key_id else ("",)
-        places = list(dimensions(event))
         lasted = [(measure, name, step_of(milliseconds)) for measure, name, milliseconds in durations(event)]
-        for scope in scopes:
+        for scope, places in _scopes(event):
             for dimension, name in places:
-                if not (scope and dimension == "use"):
-                    self._sum((scope, dimension, HOUR, bucket, name), values)
+                self._sum((scope, dimension, HOUR, bucket, name), values)
             if event.session_id:
                 self._session(scope, event, values)
             for measure, name, step in lasted:
@@ -55,8 +86,13 @@ class Rollup:
 
     def keep_sessions(self) -> None:
         """Leave only the totals of sessions, which are of no day."""
-        self.sums = {key: values for key, values in self.sums.items() if key[2] == ALL_TIME}
+        self._sums = {key: values for key, values in self.sums.items() if key[2] == ALL_TIME}
         self.counts.clear()
+
+    def keep_days(self) -> None:
+        """Leave only what is of a day."""
+        self._sums = {key: values for key, values in self.sums.items() if key[2] != ALL_TIME}
+        self.sessions.clear()
 
     def add_days(self) -> None:
         """Derive the rows of whole UTC days from the hours added so far; call once, at the end."""
@@ -77,32 +113,26 @@ class Rollup:
         values[MEASURES.index("cost_nano")] = base_nano
         values[MEASURES.index("unpriced")] = -priced
         bucket = self._zone.bucket(event.at)
-        for scope in ("", event.key_id) if event.key_id else ("",):
-            for dimension, name in dimensions(event):
-                # What function uses what model is kept for everybody together: per key it would be most of the rows.
-                if not (scope and dimension == "use"):
-                    self._sum((scope, dimension, HOUR, bucket, name), values)
+        for scope, places in _scopes(event):
+            for dimension, name in places:
+                self._sum((scope, dimension, HOUR, bucket, name), values)
             if event.session_id and event.kind == "model":
                 self._sum((scope, "session", ALL_TIME, 0, event.session_id), values)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[msgspec.Struct]:
         """Rollup rows in the order of their key, so that two writers never wait for each other in a circle."""
-        names = ROLLUP_KEYS + MEASURES
-        return [dict(zip(names, (*key, *values), strict=True)) for key, values in sorted(self.sums.items())]
+        return [SumsRow(*key, *values) for key, values in sorted(self.sums.items())]
 
-    def latency_rows(self) -> list[dict[str, Any]]:
+    def latency_rows(self) -> list[msgspec.Struct]:
         """Histogram rows in the order of their key."""
-        names = (*LATENCY_KEYS, "count")
-        return [dict(zip(names, (*key, count), strict=True)) for key, count in sorted(self.counts.items())]
+        return [LatencyRow(*key, count) for key, count in sorted(self.counts.items())]
 
-    def session_rows(self) -> list[dict[str, Any]]:
+    def session_rows(self) -> list[msgspec.Struct]:
         """When each session was first and last seen."""
-        names = ("scope", "session_id", "user_id", "first_us", "last_us")
-        return [dict(zip(names, (*key, *seen), strict=True)) for key, seen in sorted(self.sessions.items())]
+        return [SessionRow(*key, *seen) for key, seen in sorted(self.sessions.items())]
 
     def _sum(self, key: Key, values: list[int]) -> None:
-        found = self.sums.get(key)
-        self.sums[key] = values if found is None else list(map(add, found, values))
+        self._waiting[key].append(values)
 
     def _count(self, key: LatencyKey) -> None:
         self.counts[key] = self.counts.get(key, 0) + 1
@@ -119,20 +149,31 @@ class Rollup:
         seen[2] = max(seen[2], event.at_us)
 
 
-def dimensions(event: Event) -> Iterable[tuple[str, str]]:
+def _scopes(event: Event) -> Iterable[tuple[str, list[tuple[str, str]]]]:
+    """The scopes that an event counts in, each with the rows of one hour: everybody's and its key's."""
+    places = dimensions(event)
+    if not event.key_id:
+        return (("", places),)
+    # What function uses what model is kept for everybody together: per key it would be most of the rows.
+    return ("", places), (event.key_id, [place for place in places if place[0] != "use"])
+
+
+def dimensions(event: Event) -> list[tuple[str, str]]:
     """The rows of one hour that an event counts in: `total` is by kind, the others are of its kind alone."""
-    yield "total", "model" if event.kind == CORRECTION else event.kind
-    if event.kind in COUNTED_AS_MODEL:
-        yield "model", event.model or event.requested_model or ""
-        yield "function", event.function or ""
-        yield "user", event.user_id or ""
-        yield "key", event.key_id or ""
-        yield "anchor", event.anchor_id or ""
-        yield "provider", event.provider or ""
-        yield "status", event.status
-        yield "use", f"{event.function or ''}{USE}{event.model or event.requested_model or ''}"
-    else:
-        yield event.kind, event.model or ""
+    if event.kind not in COUNTED_AS_MODEL:
+        return [("total", event.kind), (event.kind, event.model or "")]
+    model, function = event.model or event.requested_model or "", event.function or ""
+    return [
+        ("total", "model"),
+        ("model", model),
+        ("function", function),
+        ("user", event.user_id or ""),
+        ("key", event.key_id or ""),
+        ("anchor", event.anchor_id or ""),
+        ("provider", event.provider or ""),
+        ("status", event.status),
+        ("use", f"{function}{USE}{model}"),
+    ]
 
 
 def measures(event: Event) -> list[int]:

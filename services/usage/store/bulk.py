@@ -5,9 +5,10 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, TextClause, text
+from sqlalchemy import Column, Table, TextClause, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 _POSTGRES = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy leaves its dialects untyped
 _encoder = msgspec.json.Encoder()
@@ -72,8 +73,16 @@ def _merge(table: Table, dialect: str, keys: tuple[str, ...], rules: Rules) -> T
 def _rows(table: Table, dialect: str, names: tuple[str, ...]) -> str:
     """A SELECT of the JSON parameter's rows. SQLite needs the WHERE to tell ON CONFLICT from a join."""
     if dialect == "sqlite":
-        picked = ", ".join(f"json_extract(value, '$.{name}')" for name in names)
+        picked = ", ".join(_or_default(table.columns[name], f"json_extract(value, '$.{name}')") for name in names)
         return f"SELECT {picked} FROM json_each(:rows) WHERE true"  # noqa: S608 -- names of our own columns
     typed = ", ".join(f"{name} {table.columns[name].type.compile(_POSTGRES)}" for name in names)
-    picked = ", ".join(names)
+    picked = ", ".join(_or_default(table.columns[name], name) for name in names)
     return f"SELECT {picked} FROM json_to_recordset(CAST(:rows AS json)) AS fresh({typed}) WHERE true"  # noqa: S608 -- the same
+
+
+def _or_default(column: Column[Any], told: str) -> str:
+    """What a row tells of a column, or the column's default: rows leave out what is that."""
+    if not isinstance(column.default, ScalarElementColumnDefault):
+        return told
+    value = column.default.arg
+    return f"COALESCE({told}, {value if isinstance(value, int) else repr(value)})"

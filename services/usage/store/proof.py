@@ -100,8 +100,7 @@ async def replace_day(connection: AsyncConnection, day: int, fresh: Rollup) -> N
     scopes = sorted({key[0] for key in fresh.sums} | {key[0] for key in await read_day(connection, day, set())})
     await connection.execute(delete(rollups).where(_of_day(day, scopes)))
     await connection.execute(delete(latency).where(_histograms_of_day(day, scopes)))
-    fresh.sums = {key: values for key, values in fresh.sums.items() if key[2] in (HOUR, DAY)}
-    fresh.sessions.clear()
+    fresh.keep_days()
     await ledger.roll_up(connection, fresh)
 
 

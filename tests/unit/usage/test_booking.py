@@ -1,6 +1,7 @@
 """Booking: whatever arrives how often in whatever order, every event counts once, and rollups equal events."""
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,21 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
+from services.usage import consumers
 from services.usage.consumers import Intake
+from services.usage.event import event_of
+from services.usage.rollup import HOUR, Rollup, measures
 from services.usage.store import ledger as store
-from services.usage.tables import quarantine
+from services.usage.tables import MEASURES, quarantine
 from services.usage.upkeep import Upkeep
+from services.usage.zone import zone_of
 from shared import ids
 from shared.bus import Message
+from shared.config.schema import Config
 from shared.errors import DatabaseUnavailable
 from shared.messages.envelope import encode
 from shared.messages.router import EVENTS, USAGE_QUEUE, AttemptEnded
+from shared.prices import PriceBook
 from shared.wire.usage import TokenUsage
 from tests.fakes.ledger import Books, ended, opened
 
@@ -279,6 +286,77 @@ async def test_nothing_is_acknowledged_before_the_commit(tmp_path: Path, monkeyp
             await sending
         assert len((await books.get("events"))["events"]) == 1
         running.cancel()
+
+
+async def test_a_backlog_is_booked_in_portions_of_whole_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "MOST_EVENTS", 5)
+    async with opened(tmp_path) as books:
+        bus, book = books.resources.bus, books.ledger.book
+        real, portions = book.book_messages, []
+
+        async def noted(bodies: Any) -> Any:
+            portions.append(len(bodies))
+            return await real(bodies)
+
+        monkeypatch.setattr(book, "book_messages", noted)
+        await bus.declare(EVENTS)
+        sizes = (2, 2, 2, 7, 1)
+        sending = [
+            asyncio.create_task(bus.send(USAGE_QUEUE, Message(b"\n".join(encode(ended()) for _ in range(size)))))
+            for size in sizes
+        ]
+        await asyncio.sleep(0)
+        running = books.resources.tasks.start(Intake(bus, book, books.resources.database.ready).run(), name="intake")
+        async with asyncio.timeout(10):
+            await asyncio.gather(*sending)
+        assert sum(portions) == sum(sizes)
+        assert max(portions) == 7, "only a message that is larger by itself may be more than a portion"
+        assert (await books.get("health"))["events_total"] == sum(sizes)
+        running.cancel()
+
+
+async def test_many_events_are_added_up_beside_the_event_loop(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    book, threads = books.ledger.book, []
+    real = book._worked_out
+
+    def noted(*given: Any) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return real(*given)
+
+    monkeypatch.setattr(book, "_worked_out", noted)
+    await book.book([ended() for _ in range(200)])
+    await book.book([ended()])
+    assert threads == [False, True]
+    assert (await books.get("stats/daily"))["total_calls"] == 201
+
+
+async def test_sums_are_the_same_however_many_events_wait_to_be_added_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = PriceBook.of(Config().usage)
+    events = [
+        event_of(ended("qwen-max", n, 2 * n, user_id=f"u{n % 3}", key_id="k", session_id="s"), book, "CNY", 0.0)
+        for n in range(20)
+    ]
+
+    def added() -> tuple[Any, ...]:
+        rollup = Rollup(zone_of("Asia/Kolkata"))
+        for event in events:
+            rollup.add(event)
+        rollup.correct(events[0], -5, 1)
+        rollup.add_days()
+        return rollup.sums, rollup.counts, rollup.sessions
+
+    whole = added()
+    monkeypatch.setattr("services.usage.rollup.MOST_WAITING", 3)
+    assert added() == whole
+    one_by_one = [0] * len(MEASURES)
+    for event in events:
+        one_by_one = [one + other for one, other in zip(one_by_one, measures(event), strict=True)]
+    cost = MEASURES.index("cost_nano")
+    one_by_one[cost] -= 5
+    one_by_one[MEASURES.index("unpriced")] -= 1
+    assert [values for key, values in whole[0].items() if key[:3] == ("", "total", HOUR)] == [one_by_one]
 
 
 async def test_a_lost_rollup_is_found_and_put_right(books: Books) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from bench import measure, subjects
 from bench.peers import NotHere
 from bench.subjects import Subject
-from tests.servers import free_port
+from tests.ports import free_port
 
 MESSAGES = [{"role": "user", "content": "Say a few words about toll roads."}]
 CONNECTIONS = 16

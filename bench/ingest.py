@@ -33,7 +33,8 @@ from shared.messages.router import AttemptEnded, AttemptStarted
 from shared.spool import Spool
 from shared.spool_publisher import SpoolPublisher
 from shared.wire.usage import TokenUsage
-from tests.system.stack import ADMIN, ROOT, free_port, get, wait_for
+from tests.ports import free_port
+from tests.system.stack import ADMIN, ROOT, get, wait_for
 
 MODELS = ("qwen-plus", "qwen-turbo", "qwen-max", "gpt-4", "gpt-3.5-turbo")
 TICK_SECONDS = 0.01

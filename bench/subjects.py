@@ -15,7 +15,7 @@ import yaml
 from bench import peers
 from bench.peers import NotHere
 from tests import servers
-from tests.servers import free_port
+from tests.ports import free_port
 
 ROOT = pathlib.Path(__file__).parents[1]
 KEY = "bench-token-of-this-machine"

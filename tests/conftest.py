@@ -127,6 +127,19 @@ def eventually_fixture():
     return eventually
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of a parallel run tells the one that prints what it used and missed."""
+    if (told := getattr(session.config, "workeroutput", None)) is not None:
+        told |= {"used": servers.USED, "unused": UNUSED}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    told = getattr(node, "workeroutput", {})  # one that crashed told nothing
+    servers.USED.update(told.get("used", {}))
+    UNUSED.update(told.get("unused", {}))
+
+
 def pytest_terminal_summary(terminalreporter) -> None:
     write = terminalreporter.write_line
     for kind, how in sorted(servers.USED.items()):

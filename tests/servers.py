@@ -14,12 +14,16 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from tests.ports import free_port
 
 KINDS = ("postgres", "redis", "rabbitmq")
 MISSING: dict[str, str] = {}
 USED: dict[str, str] = {}
 _urls: dict[str, str] = {}
 START_SECONDS = 90
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 
 
 class Unavailable(Exception):
@@ -42,7 +46,8 @@ def url(kind: str) -> str:
 def _obtain(kind: str) -> str:
     if given := os.environ.get(f"TOLLWAY_TEST_{kind.upper()}_URL"):
         USED[kind] = "the environment"
-        return given
+        # Tests empty it: each worker of a parallel run has a database of its own.
+        return given if kind != "redis" or WORKER == "gw0" else urlsplit(given)._replace(path=f"/{WORKER[2:]}").geturl()
     reasons = []
     for name, start in (("a container", _contained), ("local programs", _local)):
         try:
@@ -53,12 +58,6 @@ def _obtain(kind: str) -> str:
             USED[kind] = name
             return found
     raise Unavailable("; ".join(reasons))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def docker_answers() -> bool:

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from tests import conftest
-from tests.system.stack import free_port, wait_for
+from tests.ports import free_port
+from tests.system.stack import wait_for
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOKEN, ADMIN = "compose-test-token", "compose-test-admin"

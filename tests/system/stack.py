@@ -5,7 +5,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
+
+from tests.ports import free_port
 
 ROOT = pathlib.Path(__file__).parents[2]
 ADMIN = "admin-token-of-the-system-tests"
@@ -39,12 +40,6 @@ BEHAVIOURS = (
     "s500",
     "hang",
 )
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def get(url: str, *, admin: bool = True, body: Any = None, method: str | None = None) -> Any:

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from tests.fakes.unifai import FakeUnifAI
-from tests.servers import free_port
+from tests.ports import free_port
 from tests.system.stack import ADMIN, ROOT, Stack, get, running, wait_for
 
 COUNT = '''

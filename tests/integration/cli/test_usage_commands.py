@@ -14,7 +14,7 @@ import uvicorn
 from services import cli, cli_arguments
 from services.usage import app as usage
 from tests.fakes.ledger import opened
-from tests.servers import free_port
+from tests.ports import free_port
 
 
 class Served:

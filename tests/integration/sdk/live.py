@@ -3,7 +3,6 @@
 import os
 import runpy
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import httpx2
 
 from tests.integration.sdk.serve import Served
+from tests.ports import free_port
 
 SOURCE = Path(__file__).parents[3] / "sdk" / "src"
 EXAMPLE = runpy.run_path(str(SOURCE.parent / "examples" / "agent_as_model.py"))
@@ -48,9 +48,7 @@ class LiveTollway:
     def __init__(self, folder):
         self._folder = folder
         self._agent = Served(EXAMPLE["app"])
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.url = f"http://127.0.0.1:{found.getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{free_port()}"
 
     @property
     def environment(self):

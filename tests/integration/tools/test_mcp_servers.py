@@ -18,7 +18,7 @@ from services.tools.providers.base import Context, Outcome
 from services.tools.providers.mcp_owner import ServerOwner
 from services.tools.providers.mcp_stdio import too_long_for
 from shared.config.tools import McpServer
-from tests.servers import free_port
+from tests.ports import free_port
 
 FAKE = str(Path(__file__).parents[2] / "fakes" / "mcp_server.py")
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "SECRET_KEY": "not for servers"}

@@ -16,7 +16,7 @@ from shared.config.schema import Config
 from shared.service import open_resources
 from shared.settings import Settings
 from tests.fakes.unifai import FakeUnifAI
-from tests.servers import free_port
+from tests.ports import free_port
 from tests.unit.gateway_tools.conftest import Bench, Handlers, Seen
 from tests.unit.gateway_tools.scripted_model import Say, ScriptedModel
 

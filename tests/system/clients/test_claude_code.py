@@ -13,7 +13,8 @@ import urllib.request
 import pytest
 
 from tests.conftest import missing
-from tests.system.stack import ADMIN, ROOT, Stack, free_port, running, wait_for
+from tests.ports import free_port
+from tests.system.stack import ADMIN, ROOT, Stack, running, wait_for
 
 FOLDER = ROOT / "tests" / "node" / "claude-code"
 MODEL = "claude-sonnet-4-5"

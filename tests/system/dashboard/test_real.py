@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.servers import free_port
+from tests.ports import free_port
 
 TOKEN = "admin-token-of-the-browser-tests"
 LOADED = 4000

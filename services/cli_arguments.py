@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias
 
-from shared import process
+from shared.arguments import listening, multiplying
 
 BREAKDOWNS = ("model", "function", "user", "key", "anchor", "provider")
 USAGE = {
@@ -47,14 +47,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _up(verbs: _Verbs) -> None:
     up = verbs.add_parser("up", help="all five services in one process")
-    process.listening(up)
+    listening(up)
 
 
 def _serve(verbs: _Verbs) -> None:
     serve = verbs.add_parser("serve", help="one service")
     serve.add_argument("service", choices=SERVICES)
-    process.listening(serve)
-    process.multiplying(serve)
+    listening(serve)
+    multiplying(serve)
 
 
 def _check(verbs: _Verbs) -> None:

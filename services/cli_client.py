@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx2
 import msgspec
 
-from shared.service import Refused
+from shared.arguments import Refused
 from shared.settings import read_settings
 
 SECONDS = 60.0

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import uvloop
 
-from shared import log, telemetry
+from shared import arguments, log, telemetry
+from shared.arguments import Refused
 from shared.config import ConfigFault, LiveConfig
-from shared.service import Part, Plan, Refused, Resources, run
+from shared.service import Part, Plan, Resources, run
 from shared.settings import Settings, SettingsFault, read_settings
 from shared.supervisor import supervise
 
@@ -20,26 +21,11 @@ ComposeOne = Callable[[Resources], Awaitable[Part]]
 WITH_DATABASE = ("gateway", "usage", "reports")
 
 
-def listening(parser: argparse.ArgumentParser) -> None:
-    """The options of everything that listens."""
-    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
-    parser.add_argument("--port", type=int, help="port to listen on")
-    parser.add_argument("--config", help="configuration file (default ./tollway.yaml if present)")
-    parser.add_argument("--data", help="folder for spool, embedded database and reports (default ./data)")
-    parser.add_argument("--insecure", action="store_true", default=None, help="listen beyond loopback without any key")
-
-
-def multiplying(parser: argparse.ArgumentParser) -> None:
-    """The options of one service in several workers."""
-    parser.add_argument("--workers", default="1", help="processes: a number, or auto = min(2 × cores + 1, 8)")
-    parser.add_argument("--listener", type=int, help=argparse.SUPPRESS)
-
-
 def main(service: str) -> None:
     """`python -m services.<service>`: parse, run, exit."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{service}")
-    listening(parser)
-    multiplying(parser)
+    arguments.listening(parser)
+    arguments.multiplying(parser)
     try:
         code = serve(service, parser.parse_args())
     except Refused as refused:

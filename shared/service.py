@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 import uvicorn
 
+from shared.arguments import Refused
 from shared.bus import Bus, make_bus
 from shared.cache import Cache, make_cache
 from shared.config import LiveConfig
@@ -75,10 +76,6 @@ class Part:
     checks: Mapping[str, Check] = field(default_factory=dict)
     closers: Sequence[Callable[[], Awaitable[None]]] = ()
     has_keys: Callable[[], Awaitable[bool]] | None = None
-
-
-class Refused(Exception):
-    """The process will not start like this; the message is for the operator."""
 
 
 Compose = Callable[[Resources], Awaitable[Sequence[Part]]]

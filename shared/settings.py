@@ -8,6 +8,7 @@ from typing import Any
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
+from shared.arguments import Refused
 from shared.ports import PORTS
 from shared.security import is_loopback
 
@@ -19,7 +20,7 @@ _SCHEMES = {
 } | dict.fromkeys(("router_url", "usage_url", "reports_url", "url"), ("http://", "https://"))
 
 
-class SettingsFault(Exception):
+class SettingsFault(Refused):
     """The environment or the command line says something that makes no sense; all of it."""
 
     def __init__(self, faults: list[str]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from shared import clock
-from shared.service import Refused
+from shared.arguments import Refused
 
 LOOK_EVERY_SECONDS = 1.0
 STARTING_SECONDS = 30.0

@@ -11,7 +11,7 @@ from services.usage.budgets import Budget, budget_of
 from services.usage.event import Event
 from services.usage.store import alerts as store
 from services.usage.store import ledger, rollups
-from services.usage.zone import Zone, zone_of
+from services.usage.zone import Span, Zone, zone_of
 from shared import clock, ids
 from shared.config import LiveConfig
 from shared.database import Database
@@ -20,7 +20,7 @@ from shared.money import decimal_of
 log = structlog.get_logger(__name__)
 
 _MICRO = 1_000_000
-UNPRICED = "unpriced"
+UNPRICED, ANOMALY, SILENCE = "unpriced", "anomaly", "silence"
 # Of an alert about calls that the model's own price cannot price; the others are about models without one.
 _UNSPLIT = 1
 
@@ -129,6 +129,9 @@ class Alerts:
             return None if alert.period_start == self._zone.day(self._zone.today(now)).start else "the day ended"
         if alert.kind == UNPRICED:
             return "a price is known now" if self._has_price(alert.name, now) else None
+        if alert.kind == SILENCE:
+            since = await rollups.by_name(connection, "", "total", Span(alert.period_start, round(now) + 1), ["model"])
+            return "calls come again" if since else None
         if alert.kind != "budget":
             return None
         budget = budgets.get(alert.budget)

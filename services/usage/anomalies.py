@@ -1,53 +1,65 @@
-"""An hour that cost far more than its like: compared with the same hour of the same weekday in the last weeks."""
+"""The last whole hour, compared with the same hour of the same weekday in the last weeks: far dearer, or silent."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Any
 
-from services.usage.forecast import anomaly
+import structlog
+
+from services.usage.alerts import ANOMALY, SILENCE
+from services.usage.forecast import anomaly, silence
 from services.usage.ledger import Ledger
 from services.usage.store import alerts as store
 from services.usage.store import rollups
-from services.usage.sums import NONE
+from services.usage.sums import NONE, Sums
 from services.usage.zone import DAY, HOUR, Span
 from shared import clock
 from shared.money import NANO, decimal_of
 
-ANOMALY = "anomaly"
+log = structlog.get_logger(__name__)
+
 _WEEKS = 8
 _MICRO = 1_000_000
 
 
 async def look(ledger: Ledger) -> bool:
-    """Raise an alert when the last whole hour was one; once per hour."""
+    """Raise an alert when the last whole hour was out of the ordinary; once per hour."""
     now = clock.now()
     hour = ledger.zone.bucket(now) - HOUR
-    database = ledger.resources.database
-    async with database.read() as connection:
-        spent = await _spent(connection, hour)
-        past = [await _spent(connection, hour - week * 7 * DAY) for week in range(1, _WEEKS + 1)]
+    weeks = [hour - week * 7 * DAY for week in range(_WEEKS + 1)]
+    async with ledger.resources.database.read() as connection:
+        found = [await rollups.by_name(connection, "", "total", Span(at, at + HOUR), ["model"]) for at in weeks]
+    last, *past = [sums.get("model", NONE) for sums in found]
     # Weeks before the first booking are not evidence of a quiet hour.
-    while past and not past[-1]:
+    while past and not past[-1].calls:
         past.pop()
-    if not anomaly(float(spent), [float(value) for value in past], float(NANO)):
+    values = _dear(ledger, hour, last, past) or _silent(ledger, hour, last, past)
+    if values is None:
         return False
-    usual = decimal_of(sorted(past)[len(past) // 2])
-    values = {
-        "kind": ANOMALY,
-        "budget": ANOMALY,
-        "name": "",
-        "period_start": hour,
-        "threshold": 0,
-        "spent_nano": spent,
-        "currency": ledger.currency,
-        "text": (
-            f"{decimal_of(spent)} {ledger.currency} in the hour from {ledger.zone.iso(hour)}; "
-            f"the same hour of the last weeks had {usual} in the middle"
-        ),
-        "at_us": round(now * _MICRO),
-    }
-    async with database.begin() as connection:
-        return await store.raise_alert(connection, values) is not None
+    common = {"budget": values["kind"], "name": "", "period_start": hour, "threshold": 0, "currency": ledger.currency}
+    async with ledger.resources.database.begin() as connection:
+        raised = await store.raise_alert(connection, {**common, **values, "at_us": round(now * _MICRO)}) is not None
+    if raised:
+        log.warning("hour_out_of_the_ordinary", kind=values["kind"], text=values["text"])
+    return raised
 
 
-async def _spent(connection: AsyncConnection, hour: int) -> int:
-    found = await rollups.by_name(connection, "", "total", Span(hour, hour + HOUR), ["model"])
-    return found.get("model", NONE).cost_nano
+def _dear(ledger: Ledger, hour: int, last: Sums, past: list[Sums]) -> dict[str, Any] | None:
+    costs = sorted(sums.cost_nano for sums in past)
+    if not anomaly(float(last.cost_nano), [float(cost) for cost in costs], float(NANO)):
+        return None
+    usual = decimal_of(costs[len(costs) // 2])
+    text = (
+        f"{last.cost} {ledger.currency} in the hour from {ledger.zone.iso(hour)}; "
+        f"the same hour of the last weeks had {usual} in the middle"
+    )
+    return {"kind": ANOMALY, "spent_nano": last.cost_nano, "text": text}
+
+
+def _silent(ledger: Ledger, hour: int, last: Sums, past: list[Sums]) -> dict[str, Any] | None:
+    calls = [sums.calls for sums in past]
+    if not silence(last.calls, calls):
+        return None
+    text = (
+        f"No call in the hour from {ledger.zone.iso(hour)}; "
+        f"the same hour of the last {len(calls)} weeks had {min(calls)} at the least"
+    )
+    return {"kind": SILENCE, "spent_nano": 0, "text": text}

@@ -25,6 +25,8 @@ _SHRINK_WEEKS = 4
 _WIDE = (0.5, 2.0)
 _COVERED = 0.8
 _LEAST_RATIO = 0.05
+# An hour with fewer calls may well have none.
+_LEAST_CALLS = 20
 
 METHOD = (
     "Actual cost so far, plus for every remaining day the exponentially smoothed level (half-life 10 days) times that "
@@ -172,6 +174,11 @@ def anomaly(value: float, past: Sequence[float], least: float) -> bool:
     centre = quantile(past, 0.5)
     spread_ = quantile([abs(item - centre) for item in past], 0.5)
     return value - centre > 6 * max(1.4826 * spread_, 0.1 * centre, least / 6)
+
+
+def silence(calls: int, past: Sequence[int]) -> bool:
+    """Whether it is silent where, for weeks, it never was."""
+    return calls == 0 and len(past) >= 3 and min(past) >= _LEAST_CALLS
 
 
 def _pace(costs: Costs, today: date, passed: float) -> Model:

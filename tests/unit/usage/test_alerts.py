@@ -123,6 +123,24 @@ async def test_an_hour_far_above_its_like_is_an_anomaly_once(books: Books) -> No
     assert (await books.get("alerts"))["alerts"][0]["kind"] == "anomaly"
 
 
+async def test_an_hour_without_calls_where_there_always_were_some_is_told_until_they_come_again(books: Books) -> None:
+    now = clock.now()
+    busy = [ended(at=now - 3600 - week * 7 * 86_400) for week in range(1, 4) for _ in range(20)]
+    await books.ledger.book.book(busy[1:])
+    assert not await anomalies.look(books.ledger), "nineteen calls are too few to miss"
+    await books.ledger.book.book(busy)
+    assert await anomalies.look(books.ledger)
+    assert not await anomalies.look(books.ledger)
+    (alert,) = (await books.get("alerts"))["alerts"]
+    assert (alert["kind"], alert["state"]) == ("silence", "firing")
+    assert alert["text"].startswith("No call in the hour from ")
+    await books.ledger.alerts.settle()
+    assert (await books.get("alerts"))["alerts"][0]["state"] == "firing"
+    await books.ledger.book.book([ended(at=now)])
+    await books.ledger.alerts.settle()
+    assert (await books.get("alerts"))["alerts"][0]["state"] == "resolved"
+
+
 def test_notices_are_signed_as_the_standard_says() -> None:
     key = b"0123456789abcdef0123456789abcdef"
     secret = "whsec_" + base64.b64encode(key).decode()

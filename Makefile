@@ -29,8 +29,11 @@ setup: .venv/.dev  ## install everything the other verbs need
 run: .venv/.run  ## all five services in one process on http://127.0.0.1:$(PORT)
 	@exec $(BIN)/tollway up --port $(PORT)
 
+# Two at a time, whole files each and in their order: the browser's come last (tests/conftest.py).
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
+
 test: .venv/.dev  ## the whole suite; real servers and browsers where they can be had
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest $(or $(TESTS),$(PARALLEL))
 
 check: .venv/.dev  ## format, lint, types, import contracts: what CI runs before the tests
 	@$(BIN)/ruff format --check --quiet . || (echo "run: make fmt" && false)

@@ -24,7 +24,7 @@ USAGE = {
     "budgets": "the configured limits and the last alerts",
     "health": "whether the numbers can be trusted",
     "dashboard": "everything the first screen shows (--days)",
-    "export": "a report as a file (--days, --format, --out)",
+    "export": "a report as a file (--days, or --from and --to; --format, --out)",
     "proof": "compare all sums with the events, now (--days, --repair)",
 }
 SERVICES = ("gateway", "router", "tools", "usage", "reports")
@@ -92,6 +92,8 @@ def _usage(verbs: _Verbs) -> None:
     )
     usage.add_argument("what", nargs="?", default="current", choices=tuple(USAGE), metavar="WHAT", help="(current)")
     usage.add_argument("--days", type=int, metavar="N", help="the last N days, today included (7; proof: all)")
+    usage.add_argument("--from", dest="first", type=_day, metavar="YYYY-MM-DD", help="export: its first day")
+    usage.add_argument("--to", dest="last", type=_day, metavar="YYYY-MM-DD", help="export: its last day (today)")
     usage.add_argument("--hours-ago", type=int, default=0, metavar="N", help="hourly: 0 is the running hour")
     usage.add_argument("--days-ago", type=int, default=0, metavar="N", help="daily: 0 is today")
     usage.add_argument("--year", type=int, metavar="YYYY", help="monthly: this one when not given")

@@ -119,7 +119,8 @@ def _show_keys(answer: Any, *, as_json: bool) -> None:
 
 
 def _export(options: argparse.Namespace) -> int:
-    parameters = {"days": 7 if options.days is None else options.days, "format": options.format}
+    period = {"days": options.days, "from": options.first, "to": options.last}
+    parameters = {**_given(period), "format": options.format}
     made = _json(_send("POST", "/api/ai_usage/export_report", seconds=LONG_SECONDS, params=parameters))
     path = Path(options.out or Path(made["report_path"]).name)
     try:

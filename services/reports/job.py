@@ -110,5 +110,7 @@ def artifact_url(job_id: str, form: str) -> str:
 
 def filename(request: dict[str, Any], form: str) -> str:
     """What a reader's own copy is called."""
-    name = request.get("token") or f"usage_{request['days']}d"
+    name = request.get("token")
+    if not name:
+        name = f"usage_{request['from']}_{request['to']}" if "from" in request else f"usage_{request['days']}d"
     return f"{name}_{'evidence' if form == EVIDENCE else 'report'}.{form}"

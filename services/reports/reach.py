@@ -198,9 +198,9 @@ def _reply(body: bytes, model: str) -> Reply:
 
 
 class UsageClient(Protocol):
-    """The ledger's export over the last days; `key_id` restricts it to one key. Raises UsageUnavailableError."""
+    """The ledger's export over a period; `key_id` restricts it to one key. Raises UsageUnavailableError."""
 
-    async def export(self, days: int, form: str, key_id: str | None) -> bytes: ...
+    async def export(self, period: Mapping[str, Any], form: str, key_id: str | None) -> bytes: ...
 
 
 class HttpUsageClient:
@@ -211,8 +211,8 @@ class HttpUsageClient:
         self._badge = badge
         self._internal = internal_token
 
-    async def export(self, days: int, form: str, key_id: str | None) -> bytes:
-        query = urlencode({"days": days, "format": form})
+    async def export(self, period: Mapping[str, Any], form: str, key_id: str | None) -> bytes:
+        query = urlencode({**period, "format": form})
         made = await self._ask("POST", f"{USAGE}export_report?{query}", key_id)
         try:
             link = msgspec.json.decode(made, type=dict[str, Any])["download_url"]

@@ -16,6 +16,7 @@ from services.reports.insight.claims import Insight
 from services.reports.insight.write import Drawer, Model, by_template, write
 from services.reports.job import Job, filename
 from services.reports.reach import UsageClient
+from services.reports.request import period_of
 from services.reports.sources import sample
 from services.reports.sources.base import Finding, SourceError, Subject, Tape
 from services.reports.sources.gather import Sources
@@ -214,7 +215,9 @@ class UsageRecipe:
     async def _fetch(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
         key_id = None if job.owner == ADMIN else job.owner
         with_events = "csv" in job.request["formats"]
-        return msgspec.msgpack.encode(await collect(self._client, job.request["days"], key_id, with_events=with_events))
+        return msgspec.msgpack.encode(
+            await collect(self._client, period_of(job.request), key_id, with_events=with_events)
+        )
 
     async def _render(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
         written = await self._foreman.run(

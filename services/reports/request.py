@@ -1,8 +1,9 @@
 """What may be asked for: the bodies of POST /v1/reports, checked field by field."""
 
 import re
+from datetime import date
 from hashlib import sha256
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from pydantic import (
@@ -14,6 +15,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     ValidationError,
+    model_validator,
 )
 
 from services.reports.chains import CHAINS, find_chain
@@ -24,6 +26,9 @@ TOKEN = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 TOKEN_FORMATS = ("html", "pdf", "json", "csv", "png")
 Section = Literal["peg", "flows", "market", "risk", "comovement", "liquidity", "supply", "holders", "defi", "security"]
+# A leap year.
+MOST_DAYS = 366
+CHOICES = ("sections", "from", "to")
 USAGE_FORMATS = ("html", "json", "csv", "pdf")
 
 
@@ -53,6 +58,19 @@ def _language(value: str) -> str:
     if short not in LANGUAGES:
         raise ValueError(f"one of {', '.join(LANGUAGES)}")
     return short
+
+
+def _day(value: Any) -> date:
+    try:
+        found = date.fromisoformat(value)
+    except (TypeError, ValueError):
+        found = date.min
+    if not 1971 <= found.year <= 9000:
+        raise ValueError("a date, such as 2026-10-31")
+    return found
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 
 
 def _listed(value: Any) -> Any:
@@ -106,16 +124,29 @@ class TokenRequest(_Common):
 
 
 class UsageRequest(_Common):
-    """A usage report."""
+    """A usage report, over the last days or over those from a date to another, both included."""
 
     type: Literal["usage"]
     days: Annotated[StrictInt, Field(ge=1, le=365)] = 7
+    first: Annotated[Day | None, Field(alias="from")] = None
+    last: Annotated[Day | None, Field(alias="to")] = None
     formats: Annotated[
         list[Literal["html", "json", "csv", "pdf"]],
         BeforeValidator(_listed),
         AfterValidator(_unique),
         Field(min_length=1),
     ] = ["json"]
+
+    @model_validator(mode="after")
+    def _is_a_period(self) -> Self:
+        first, last = self.first, self.last
+        if (first is None) != (last is None):
+            raise ValueError("from and to: one says nothing without the other")
+        if first and last and not 0 <= (last - first).days < MOST_DAYS:
+            raise ValueError(f"from and to: from is not after to, and they are at most {MOST_DAYS} days")
+        if first and "days" in self.model_fields_set:
+            raise ValueError("days: says another period than from and to; give one of them")
+        return self
 
 
 MODELS: dict[str, type[_Common]] = {"token": TokenRequest, "usage": UsageRequest}
@@ -124,7 +155,8 @@ FORMAT_NAMES = ("format", "formats")
 
 def ignored(body: dict[str, Any]) -> list[str]:
     """Fields that mean nothing in this type of report, so that a slip of the pen does not pass unseen."""
-    known = {*MODELS[body.get("type", "token")].model_fields, *FORMAT_NAMES}
+    fields = MODELS[body.get("type", "token")].model_fields
+    known = {*(field.alias or name for name, field in fields.items()), *FORMAT_NAMES}
     return [f"ignored: there is no field {name[:60]!r} in this type of report" for name in body if name not in known]
 
 
@@ -141,13 +173,24 @@ def read(body: Any) -> dict[str, Any]:
         if _listed(body.setdefault("formats", single)) != single:
             raise FieldInvalid("format: says something else than formats; give one of them", param="format")
     try:
-        request = MODELS[kind].model_validate(body).model_dump(mode="json")
+        request = MODELS[kind].model_validate(body).model_dump(mode="json", by_alias=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"] if part not in ("bool", "InsightChoice"))
-        raise FieldInvalid(f"{place}: {first['msg'].removeprefix('Value error, ')}", param=place) from None
-    # All sections is the request it was before there was a choice: its fingerprint stays.
-    return {name: value for name, value in request.items() if not (name == "sections" and value is None)}
+        message = first["msg"].removeprefix("Value error, ")
+        if not place:  # of several fields: it names the first one itself
+            place = message.split(" ", 1)[0].rstrip(":")
+            raise FieldInvalid(message, param=place) from None
+        raise FieldInvalid(f"{place}: {message}", param=place) from None
+    if request.get("from"):
+        del request["days"]
+    # Not choosing is the request it was before there was a choice: its fingerprint stays.
+    return {name: value for name, value in request.items() if not (name in CHOICES and value is None)}
+
+
+def period_of(request: dict[str, Any]) -> dict[str, Any]:
+    """The days of a normalised usage request, as the usage service is asked for them."""
+    return {name: request[name] for name in ("days", "from", "to") if name in request}
 
 
 def fingerprint(request: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import zlib
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -38,16 +39,16 @@ def figures_of(taken: Taken) -> dict[str, Any]:
     return _figures.decode(taken.summary)
 
 
-async def collect(client: UsageClient, days: int, key_id: str | None, *, with_events: bool) -> Taken:
+async def collect(client: UsageClient, period: Mapping[str, Any], key_id: str | None, *, with_events: bool) -> Taken:
     """Sums, and every event too when a format needs them: of one moment, or with a warning that they are not."""
     counted = told = (0, 0)
     summary, events = b"", b""
     for _ in range(TRIES):
-        summary = await client.export(days, "json", key_id)
+        summary = await client.export(period, "json", key_id)
         told = _sums(summary)
         if not with_events:
             return Taken(summary)
-        events = await client.export(days, "csv", key_id)
+        events = await client.export(period, "csv", key_id)
         if len(events) > MOST_CSV_BYTES:
             raise SpanTooLargeError
         counted = await asyncio.to_thread(_counted, events)

@@ -7,7 +7,7 @@ import html
 import io
 import re
 import secrets
-from datetime import timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -18,13 +18,16 @@ from services.usage import summarise
 from services.usage.answer import EVENT_FIELDS, encode, event_as_read
 from services.usage.store import events as store
 from services.usage.sums import NONE
-from services.usage.zone import Zone, dates
+from services.usage.zone import Span, Zone, dates
 from shared import clock
 
 Format = Literal["json", "csv", "html"]
 # Below the data folder, as in the seed.
 FOLDER = "records/ai_usage"
 KEEP_SECONDS = 30 * 86_400
+# A leap year.
+MOST_DAYS = 366
+MOST_USERS = 100
 MEDIA = {"json": "application/json", "csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8"}
 CSV_FIELDS = tuple(name for name in EVENT_FIELDS if name != "time")
 
@@ -41,18 +44,25 @@ class Exports:
         self._folder = folder
 
     async def make(
-        self, connection: AsyncConnection, scope: str, zone: Zone, currency: str, *, days: int, kind: Format
+        self,
+        connection: AsyncConnection,
+        scope: str,
+        zone: Zone,
+        currency: str,
+        first: date,
+        last: date,
+        kind: Format,
     ) -> Path:
-        """Write a report over the last days."""
+        """Write a report over the days from the first to the last, both included."""
         now = clock.now()
         name = f"usage_report_{zone.local(now):%Y%m%d_%H%M%S}_{secrets.token_hex(4)}.{kind}"
         folder = self._folder / _owner(scope)
         await asyncio.to_thread(_prepare, folder, now)
         draft = folder / f".{name}"
         if kind == "csv":
-            await _write_csv(connection, draft, scope, zone, days, now)
+            await _write_csv(connection, draft, scope, zone, zone.days(first, last))
         else:
-            content = await summary(connection, scope, zone, currency, days, now)
+            content = await summary(connection, scope, zone, currency, first, last)
             body = encode(content) if kind == "json" else page(content).encode()
             await asyncio.to_thread(draft.write_bytes, body)
         return await asyncio.to_thread(draft.rename, folder / name)
@@ -71,34 +81,30 @@ class Exports:
 
 
 async def summary(
-    connection: AsyncConnection, scope: str, zone: Zone, currency: str, days: int, now: float
+    connection: AsyncConnection, scope: str, zone: Zone, currency: str, first: date, last: date
 ) -> dict[str, Any]:
     """What a report says."""
-    last = zone.today(now)
-    first = last - timedelta(days=days - 1)
     span = zone.days(first, last)
     totals = await summarise.summary(connection, scope, span)
     daily = await summarise.daily_cost(connection, scope, zone, first, last)
-    top = await summarise.top_users(connection, scope, zone, now, days=days, limit=100)
     return {
-        "period_days": days,
+        "period_days": (last - first).days + 1,
         "from": first.isoformat(),
         "to": last.isoformat(),
         "timezone": zone.name,
         "currency": currency,
-        "generated_at": zone.iso(now),
+        "generated_at": zone.iso(clock.now()),
         **totals,
         "daily": [
             {"date": day.isoformat(), "calls": sums.calls, "tokens": sums.tokens, "cost": sums.cost}
             for day, sums in ((day, daily.get(day, NONE)) for day in dates(first, last))
         ],
-        "top_users": top["top_users"],
+        "top_users": await summarise.users_of(connection, scope, span, MOST_USERS),
         **{f"breakdown_{by}": await summarise.breakdown(connection, scope, by, span) for by in summarise.DIMENSIONS},
     }
 
 
-async def _write_csv(connection: AsyncConnection, path: Path, scope: str, zone: Zone, days: int, now: float) -> None:
-    span = zone.last_days(days, now)
+async def _write_csv(connection: AsyncConnection, path: Path, scope: str, zone: Zone, span: Span) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerow(CSV_FIELDS)
         chunks = store.between(connection, span.start * _MICRO, span.end * _MICRO, key_id=scope or None)

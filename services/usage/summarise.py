@@ -63,10 +63,17 @@ async def session(connection: AsyncConnection, scope: str, session_id: str) -> d
 
 
 async def top_users(connection: AsyncConnection, scope: str, zone: Zone, at: float, *, days: int, limit: int) -> Any:
-    """The users who cost most; calls of nobody in particular are no user's."""
-    found = await rollups.dearest(connection, scope, "user", zone.last_days(days, at), limit + 1)
-    rows = [{"user_id": name, **_short(sums)} for name, sums in found.items() if name]
-    return {"period_days": days, "top_users": rows[:limit]}
+    """The users who cost most in the last days."""
+    return {
+        "period_days": days,
+        "top_users": await users_of(connection, scope, zone.last_days(days, at), limit),
+    }
+
+
+async def users_of(connection: AsyncConnection, scope: str, span: Span, limit: int) -> list[dict[str, Any]]:
+    """The users who cost most in a span; calls of nobody in particular are no user's."""
+    found = await rollups.dearest(connection, scope, "user", span, limit + 1)
+    return [{"user_id": name, **_short(sums)} for name, sums in found.items() if name][:limit]
 
 
 async def cost_trend(connection: AsyncConnection, scope: str, zone: Zone, at: float, *, days: int) -> dict[str, Any]:

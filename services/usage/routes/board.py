@@ -14,18 +14,17 @@ from services.usage import explore as exploring
 from services.usage import outlook, trust
 from services.usage.answer import Json, event_as_read
 from services.usage.question import DIMENSIONS, Filter, filter_of
-from services.usage.routes.edge import LedgerHere, ReaderHere, kept, reader_of
+from services.usage.routes.edge import LedgerHere, ReaderHere, check_range, kept, reader_of
 from services.usage.store import events, rollups
 from services.usage.sums import NONE
 from shared import clock
-from shared.errors import DatabaseUnavailable, Unauthenticated, Unprocessable
+from shared.errors import DatabaseUnavailable, Unauthenticated
 
 router = APIRouter(prefix="/api/ai_usage", tags=["usage"])
 
 _MICRO = 1_000_000
 _Names = Annotated[list[str] | None, Query(max_length=20)]
 _MOST_TIMELINE = 1000
-_FIRST = date(1971, 1, 1)
 
 
 def wanted_of(
@@ -84,7 +83,7 @@ async def explore(
     now = clock.now()
     last = shape.last or ledger.zone.today(now)
     first = shape.first or last - timedelta(days=shape.days - 1)
-    _check_range(first, last)
+    check_range(first, last, exploring.MOST_DAYS)
     chosen = exploring.bucket_for(first, last, shape.bucket)
     asked = exploring.Exploration(measure, by, first, last, chosen, shape.compare, shape.top)
 
@@ -92,13 +91,6 @@ async def explore(
         return await exploring.explore(connection, ledger.zone, ledger.currency, wanted, asked, now)
 
     return await kept(ledger, (wanted, asked), make)
-
-
-def _check_range(first: date, last: date) -> None:
-    if not _FIRST <= first <= last or last.year > 9000:
-        raise Unprocessable("`from` must not be after `to`.", param="from")
-    if (last - first).days >= exploring.MOST_DAYS:
-        raise Unprocessable(f"At most {exploring.MOST_DAYS} days can be shown.", param="from")
 
 
 @router.get("/sessions")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -9,10 +10,10 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from services.usage import summarise, trust
 from services.usage.answer import Json, encode, event_as_read
-from services.usage.export import MEDIA, Format, shown_path
+from services.usage.export import MEDIA, MOST_DAYS, Format, shown_path
 from services.usage.ledger import Ledger
 from services.usage.live import MOST_EVENTS
-from services.usage.routes.edge import LedgerHere, ReaderHere
+from services.usage.routes.edge import LedgerHere, ReaderHere, check_range
 from services.usage.store import events
 from shared import clock
 from shared.errors import NotFound, Unavailable
@@ -34,13 +35,18 @@ async def export_report(
     reader: ReaderHere,
     days: Annotated[int, Query(ge=1, le=365)] = 7,
     kind: Annotated[Format, Query(alias="format")] = "json",
+    first: Annotated[date | None, Query(alias="from")] = None,
+    last: Annotated[date | None, Query(alias="to")] = None,
 ) -> Response:
-    """Write a report over the last days."""
+    """Write a report over the last days, or over those from a date to another, both included."""
+    last = last or ledger.zone.today(clock.now())
+    first = first or last - timedelta(days=days - 1)
+    check_range(first, last, MOST_DAYS)
     async with ledger.resources.database.read() as connection:
         if ledger.resources.database.dialect == "postgresql":
             # Many questions, one moment: without it what is booked in between would be in some of the sums only.
             await connection.execution_options(isolation_level="REPEATABLE READ")
-        path = await ledger.exports.make(connection, reader.scope, ledger.zone, ledger.currency, days=days, kind=kind)
+        path = await ledger.exports.make(connection, reader.scope, ledger.zone, ledger.currency, first, last, kind)
     link = f"/api/ai_usage/download_report?path={path.name}"
     return Json({"success": True, "report_path": shown_path(path), "download_url": link})
 

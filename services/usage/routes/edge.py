@@ -1,6 +1,7 @@
 """What every route begins with: the ledger and the reader; and how failures are told."""
 
 from collections.abc import Awaitable, Callable, Hashable
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
@@ -12,7 +13,9 @@ from starlette.responses import Response
 from services.usage.access import Reader
 from services.usage.answer import Json, error_body
 from services.usage.ledger import Ledger
-from shared.errors import BadRequest, TollwayError
+from shared.errors import BadRequest, TollwayError, Unprocessable
+
+_FIRST = date(1971, 1, 1)
 
 
 def ledger_of(request: Request) -> Ledger:
@@ -35,6 +38,14 @@ def client_of(request: Request) -> str | None:
 
 LedgerHere = Annotated[Ledger, Depends(ledger_of)]
 ReaderHere = Annotated[Reader, Depends(reader_of)]
+
+
+def check_range(first: date, last: date, most_days: int) -> None:
+    """Whether these dates are a period, both included; raises Unprocessable."""
+    if not _FIRST <= first <= last or last.year > 9000:
+        raise Unprocessable("`from` must not be after `to`.", param="from")
+    if (last - first).days >= most_days:
+        raise Unprocessable(f"At most {most_days} days can be shown.", param="from")
 
 
 async def kept(ledger: Ledger, question: Hashable, make: Callable[[AsyncConnection], Awaitable[Any]]) -> Response:

@@ -106,6 +106,12 @@ def test_an_export_is_a_file_here(tollway: Terminal, kind: str) -> None:
     assert tollway("usage", "export", "--format", kind, "--out", "mine")[1] == "mine\n"
 
 
+def test_an_export_can_be_of_a_month(tollway: Terminal) -> None:
+    tollway("usage", "export", "--from", "2026-10-01", "--to", "2026-10-31", "--out", "october")
+    told = json.loads(Path("october").read_text(encoding="utf-8"))
+    assert (told["from"], told["to"], len(told["daily"])) == ("2026-10-01", "2026-10-31", 31)
+
+
 def test_a_price_is_added_tried_booked_and_its_corrections_are_shown(tollway: Terminal) -> None:
     added = tollway.json("prices", "add", "mystery", "--input", "0.1", "--output", "0.2", "--valid-from", "2020-01-01")
     assert (added["input"], added["display_name"]) == (0.1, None)

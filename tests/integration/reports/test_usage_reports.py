@@ -4,8 +4,14 @@ import csv
 import io
 import json
 from contextlib import asynccontextmanager
+from datetime import date, timedelta
 from decimal import Decimal
 
+import pytest
+
+from services.reports import request
+from services.reports.errors import FieldInvalid
+from services.reports.job import filename
 from services.usage import app as usage_app
 from shared import clock
 from tests.fakes.ledger import ended, opened
@@ -67,6 +73,47 @@ async def test_every_format_equals_the_ledger_to_the_last_unit(tmp_path):
         assert {row["user_id"] for row in rows} == {"'=f()", ""}
         assert b"<svg" in files["html"]
         assert b"not in the cost: 1." in files["html"]
+
+
+async def test_a_month_is_the_ledgers_own_days_from_the_first_to_the_last(tmp_path):
+    async with books_and_desk(tmp_path) as (books, client):
+        zone = books.ledger.zone
+        first, last = date(2026, 10, 1), date(2026, 10, 31)
+        edges = [zone.start_of(first), zone.start_of(last + timedelta(days=1)) - 1]
+        outside = [edges[0] - 1, edges[1] + 1]
+        await books.ledger.book.book([ended("odd", 1000, 0, at=at, user_id="u") for at in (*edges, *outside)])
+        body = {"type": "usage", "from": "2026-10-01", "to": "2026-10-31", "formats": ["json", "csv", "html"]}
+        job = await made(client, body)
+        assert (job["status"], job["warnings"]) == ("succeeded", [])
+        assert {name: job["request"].get(name) for name in ("from", "to", "days")} == {
+            "from": "2026-10-01", "to": "2026-10-31", "days": None,
+        }  # fmt: skip
+        files = await bodies(client, job)
+        totals = json.loads(await client.artifact(job, "json"))
+        assert (totals["total_calls"], totals["first_day"], totals["last_day"]) == (2, "2026-10-01", "2026-10-31")
+        assert [day["date"] for day in totals["daily"] if day["calls"]] == ["2026-10-01", "2026-10-31"]
+        assert len(totals["daily"]) == 31
+        assert len(files["csv"].splitlines()) == 3
+        assert filename(job["request"], "html") == "usage_2026-10-01_2026-10-31_report.html"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"from": "2026-10-01"}, "from"),
+        ({"to": "2026-10-01"}, "from"),
+        ({"from": "October", "to": "2026-10-31"}, "from"),
+        ({"from": "2026-10-01", "to": 31}, "to"),
+        ({"from": "2026-10-02", "to": "2026-10-01"}, "from"),
+        ({"from": "2025-01-01", "to": "2026-10-01"}, "from"),
+        ({"from": "9999-12-31", "to": "9999-12-31"}, "from"),
+        ({"from": "2026-10-01", "to": "2026-10-31", "days": 31}, "days"),
+    ],
+)
+def test_a_period_that_is_none_is_refused_by_name(body, param):
+    with pytest.raises(FieldInvalid) as refused:
+        request.read({"type": "usage", **body})
+    assert refused.value.param == param
 
 
 async def test_costs_in_another_currency_are_in_a_long_periods_sum_too(tmp_path):

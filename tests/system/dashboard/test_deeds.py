@@ -86,6 +86,19 @@ def test_a_report_is_queued_and_its_artefact_downloaded(fake, visits):
     assert "<title>report</title>" in waiting.value.path().read_text()
 
 
+def test_a_usage_report_is_asked_for_by_its_first_and_last_day(fake, visits):
+    page = visits.open(f"{fake.page}#/reports")
+    page.get_by_role("button", name="New report").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Usage", exact=True).click()
+    dialog.get_by_label("From").fill("2026-10-01")
+    dialog.get_by_label("To").fill("2026-10-31")
+    dialog.get_by_role("button", name="Queue it").click()
+    expect(dialog).to_be_hidden()
+    sent = fake.written[-1][1]
+    assert (sent["type"], sent["from"], sent["to"], sent.get("days")) == ("usage", "2026-10-01", "2026-10-31", None)
+
+
 def test_a_chat_streams_and_its_receipt_names_tokens_cost_route_and_tools(fake, visits, axe, picture):
     page = visits.open(f"{fake.page}#/playground")
     page.get_by_label("Model").select_option("gpt-4o")

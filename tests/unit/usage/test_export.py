@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -73,8 +75,23 @@ async def test_links_in_the_folder_are_not_followed(books: Books, tmp_path: Path
     assert answer.status_code == 404
 
 
+async def test_a_report_of_a_month_has_its_days_and_no_others(books: Books) -> None:
+    zone = books.ledger.zone
+    first, after = zone.start_of(date(2026, 10, 1)), zone.start_of(date(2026, 11, 1))
+    await books.ledger.book.book([ended(user_id=f"u{at}", at=at) for at in (first - 1, first, after - 1, after)])
+    period = {"from": "2026-10-01", "to": "2026-10-31"}
+    made = await books.post("export_report", format="json", **period)
+    told = json.loads((await books.client.get(made["download_url"])).content)
+    assert (told["from"], told["to"], told["period_days"]) == ("2026-10-01", "2026-10-31", 31)
+    assert (told["total_calls"], len(told["daily"])) == (2, 31)
+    assert {row["user_id"] for row in told["top_users"]} == {f"u{first}", f"u{after - 1}"}
+    made = await books.post("export_report", format="csv", **period)
+    assert len((await books.client.get(made["download_url"])).content.splitlines()) == 3
+
+
 async def test_parameters_out_of_range_are_422(books: Books) -> None:
-    for query in ("days=0", "days=9999", "format=xml", "format=../x"):
+    periods = ("from=2026-10-02&to=2026-10-01", "from=2025-01-01&to=2026-10-01", "from=x", "to=1950-01-01")
+    for query in ("days=0", "days=9999", "format=xml", "format=../x", *periods):
         assert (await books.client.post(f"/api/ai_usage/export_report?{query}")).status_code == 422
 
 

@@ -21,6 +21,7 @@ const CHAINS = ["ethereum", "bsc", "base", "arbitrum", "optimism", "polygon", "a
 
 function title(job) {
   const asked = job.request || job.params || job;
+  if (job.type === "usage" && asked.from) return t("Usage from {from} to {to}", asked);
   if (job.type === "usage") return t("Usage of {days} days", { days: asked.days ?? "…" });
   return `${t("Crypto token")} ${asked.token ?? asked.address ?? ""}`.trim();
 }
@@ -129,6 +130,15 @@ function tokenFields() {
   ];
 }
 
+// A month or a quarter as finance has it; the last seven days to begin with.
+function usageFields() {
+  const day = (ago) => new Date(Date.now() - ago * DAY_MS).toLocaleDateString("sv");
+  return [
+    field(t("From"), { name: "from", type: "date", required: true, value: day(6) }),
+    field(t("To"), { name: "to", type: "date", required: true, value: day(0) }),
+  ];
+}
+
 function newJob(done) {
   let type = "token";
   const fields = h("div", { class: "form" });
@@ -161,18 +171,17 @@ function newJob(done) {
         },
       ),
     );
-    fill(
-      fields,
-      type === "token" ? tokenFields() : field(t("Days"), { name: "days", type: "number", min: 1, max: 365, value: 7 }),
-    );
+    fill(fields, type === "token" ? tokenFields() : usageFields());
     const chain = fields.querySelector("select");
     if (chain) chain.name = "chain";
   };
   draw();
   const send = async (form) => {
-    const body = { type, days: Number(form.get("days")), formats: form.getAll("formats"), language: language() };
-    if (type === "token")
+    const body = { type, formats: form.getAll("formats"), language: language() };
+    if (type === "usage") Object.assign(body, { from: form.get("from"), to: form.get("to") });
+    else
       Object.assign(body, {
+        days: Number(form.get("days")),
         token: form.get("token"),
         address: form.get("address"),
         chain: form.get("chain"),

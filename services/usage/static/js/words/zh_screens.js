@@ -229,6 +229,7 @@ const reports = {
   "Queued.": "已加入队列。",
   "No jobs yet. The sample report needs no network and no provider key.": "还没有任务。示例报告无需网络和供应商密钥。",
   "Usage of {days} days": "{days} 天用量",
+  "Usage from {from} to {to}": "{from} 至 {to} 的用量",
   Usage: "用量",
   Type: "类型",
   "Crypto token": "代币",

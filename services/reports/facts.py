@@ -52,6 +52,11 @@ class Book:
         fact = self._facts.get(name)
         return fact.value if fact else None
 
+    def source(self, name: str) -> str | None:
+        """Whose value the fact has; None while it has none."""
+        fact = self._facts.get(name)
+        return fact.source if fact and fact.value is not None else None
+
     def __contains__(self, name: str) -> bool:
         return name in self._facts
 

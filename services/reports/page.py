@@ -107,14 +107,22 @@ class Page:
     def _warnings(self) -> list[str]:
         found = []
         for row in self._a.sources:
-            if row["status"] in ("failed", "skipped"):
-                status = self._w["status"][row["status"]]
-                reason = f" ({row['reason']})" if row["reason"] else ""
+            part = row["status"] == "ok" and row["reason"]
+            if part or row["status"] in ("failed", "skipped"):
+                status = self._w["status"]["part" if part else row["status"]]
+                reason = f" ({self._reason(row['reason'])})" if row["reason"] else ""
                 found.append(f"{self._source(row['name'])}: {status}{reason}")
         for row in self._a.quality["late"]:
             stamp = f"{row['as_of'][:16].replace('T', ' ')} UTC"
             found.append(f"{self._source(row['source'])}: {self._w['page']['late'].format(as_of=stamp)}")
         return found
+
+    def _reason(self, code: str | None) -> str:
+        """A source's reason in words; the codes are ours, so nothing foreign is in it."""
+        said = code or ""
+        for part, word in self._w["codes"].items():
+            said = said.replace(part, word)
+        return said
 
     def _insight_note(self) -> str:
         page = self._w["page"]
@@ -235,7 +243,7 @@ class Page:
             "spread": self._text(row["spread"], "percent"),
             "agree": row["agree"],
             "verdict": page["agree" if row["agree"] else "differ"],
-            "used": page["worst"] if row["used"] == "worst" else named(row["used"]),
+            "used": page["worst"] if row["used"] == "worst" else named(row["used"]) if row["used"] else figures.MISSING,
         }
 
     def _changed(self, row: dict[str, Any]) -> str:
@@ -255,7 +263,7 @@ class Page:
             "attribution": provider.text if provider and shown else "",
             "link": provider.link if provider and shown else "",
             "status": self._w["status"][row["status"]],
-            "reason": row["reason"],
+            "reason": self._reason(row["reason"]),
             "as_of": f"{row['as_of'][:16].replace('T', ' ')} UTC" if row["as_of"] else figures.MISSING,
         }
 

@@ -13,6 +13,8 @@ FRESH_HOURS = 24
 GRADES = ((0.85, "A"), (0.7, "B"), (0.5, "C"))
 # Relative difference beyond which two sources are shown as disagreeing.
 TOLERANCE = {"price": 0.005, "supply": 0.01, "holder_count": 0.02, "sell_tax": 0.01}
+# The fact that shows the quantity, if any source's value was good enough for it.
+SHOWN = {"price": "price", "supply": "supply_total", "holder_count": "holder_count"}
 
 
 def disagreements(material: Material) -> list[dict[str, Any]]:
@@ -43,7 +45,7 @@ def disagreements(material: Material) -> list[dict[str, Any]]:
                 "values": [[source, value] for source, value in known.items()],
                 "spread": spread,
                 "agree": spread <= TOLERANCE[quantity],
-                "used": "worst" if quantity == "sell_tax" else next(iter(known)),
+                "used": "worst" if quantity == "sell_tax" else material.book.source(SHOWN[quantity]),
             }
         )
     return rows

@@ -106,10 +106,7 @@ class TokenRecipe:
             # Down or unknown there: the fetch says which, and other sources may know the address.
             identity = None
         known = identity.get("address") if identity else None
-        if known is not None and known != request["address"]:
-            raise TokenMismatchError(
-                f"{request['token']} has the address {known} on {request['chain']}, not {request['address']}"
-            )
+        _compare(request, known)
         return msgspec.msgpack.encode(Resolved(now_ms, known is not None, packed(tape.heard())))
 
     async def _fetch(self, job: Job, made: dict[str, bytes], folder: Path) -> bytes:
@@ -119,6 +116,8 @@ class TokenRecipe:
         findings = await self._sources.gather(_subject(request, resolved(made).as_of_ms), tape)
         for finding in findings:
             counters.SOURCES.labels(finding.source, finding.status).inc()
+            # Who could not be asked before may tell now that these are another token's figures.
+            _compare(request, finding.data.get("address"))
         statuses = {finding.status for finding in findings}
         if "ok" not in statuses and "failed" not in statuses:
             raise TokenUnknownError
@@ -202,6 +201,13 @@ def gathered(made: dict[str, bytes]) -> Gathered:
 
 def _subject(request: dict[str, Any], now_ms: int) -> Subject:
     return Subject(request["token"], request["address"], CHAINS[request["chain"]], now_ms)
+
+
+def _compare(request: dict[str, Any], known: str | None) -> None:
+    if known is not None and known != request["address"]:
+        raise TokenMismatchError(
+            f"{request['token']} has the address {known} on {request['chain']}, not {request['address']}"
+        )
 
 
 class UsageRecipe:

@@ -59,14 +59,14 @@ def _dimension(name: str, parts: list[dict[str, Any]], book: Book) -> dict[str, 
 
 
 def _security(book: Book, alarms: list[dict[str, Any]]) -> dict[str, Any]:
-    coverage = book.number("checks_known")
-    # A simulated sale alone reads nothing of the contract: without an alarm it is no reason for any score.
-    if not coverage and not alarms:
-        return {"dimension": "security", "score": None, "coverage": 0.0, "facts": []}
+    coverage = book.number("checks_known") or 0.0
+    # A check that was not made may be the one that fails: what was not looked for does not count as absent.
+    if book.number("alarms_critical") is None and not book.number("alarms_high"):
+        return {"dimension": "security", "score": None, "coverage": round(coverage, 4), "facts": []}
     worth = max(0.0, 100.0 - sum(PENALTY[alarm["severity"]] for alarm in alarms))
     return {
         "dimension": "security",
         "score": round(worth, 1),
-        "coverage": round(coverage or 0.0, 4),
+        "coverage": round(coverage, 4),
         "facts": ["alarms_critical", "alarms_high", "sell_tax", "honeypot"],
     }

@@ -2,7 +2,8 @@
 
 All seven stand behind one origin as path prefixes. A scenario per source says how it behaves: `ok`, `404`, `429`
 (with Retry-After), `500`, `flaky` (500 once, then fine), `slow`, `truncated`, `html`, `missing` (fields gone),
-`nulls`, `hostile` (markup in names), `negative` (impossible numbers), `mismatch` (another address), `empty`, `skewed`.
+`nulls`, `hostile` (markup in names), `negative` and `huge` (impossible numbers), `mismatch` (another address), `empty`,
+`skewed`, `part` (the first question is answered, those that go into detail are not).
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from services.reports.sources.base import Answer, SourceError
 DAY_MS = 86_400_000
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 USDC = "0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48"
+ANOTHER = "0x" + "99" * 20
+DETAILS = ("/market_chart", "/ohlc", "/tickers", "/stablecoincharts/", "/protocol/", "/fees/", "/getTopTokenHolders/")
 SOURCES = ("coingecko", "defillama", "dexscreener", "goplus", "honeypot", "ethplorer", "etherscan")
 
 
@@ -49,6 +52,8 @@ class MarketData:
         self.calls[source] += 1
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         scenario = self.scenarios.get(source, "ok")
+        if scenario == "part" and any(detail in parts.path for detail in DETAILS):
+            scenario = "500"
         refused = self._refusal(source, scenario)
         if refused is not None:
             return refused
@@ -75,6 +80,9 @@ class MarketData:
             "empty": Answer(200, {}, b"{}"),
         }.get(scenario)
 
+    def told_address(self, source: str) -> str:
+        return ANOTHER if self.scenarios.get(source) == "mismatch" else self.address
+
     def named(self, source: str, name: str | None) -> str | None:
         return HOSTILE if self.scenarios.get(source) == "hostile" else name
 
@@ -86,8 +94,8 @@ def _spoil(body: bytes, scenario: str) -> bytes:
         return msgspec.json.encode(_nulled(msgspec.json.decode(body)))
     if scenario == "missing":
         return msgspec.json.encode(_thinned(msgspec.json.decode(body)))
-    if scenario == "negative":
-        return msgspec.json.encode(_negated(msgspec.json.decode(body)))
+    if scenario in ("negative", "huge"):
+        return msgspec.json.encode(_changed(msgspec.json.decode(body), {"negative": _below, "huge": _beyond}[scenario]))
     return body
 
 
@@ -111,15 +119,23 @@ def _thinned(value: Any) -> Any:
     return [_thinned(v) for v in value] if isinstance(value, list) else value
 
 
-def _negated(value: Any) -> Any:
+def _changed(value: Any, number: Callable[[float], float]) -> Any:
     if isinstance(value, dict):
-        return {k: (v if k in ("code", "status", "id") else _negated(v)) for k, v in value.items()}
+        return {k: (v if k in ("code", "status", "id") else _changed(v, number)) for k, v in value.items()}
     if isinstance(value, list):
         stamps = len(value) == 2 and all(isinstance(v, int | float) for v in value)
-        return [value[0], -abs(value[1]) - 1] if stamps else [_negated(v) for v in value]
+        return [value[0], number(value[1])] if stamps else [_changed(v, number) for v in value]
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return -abs(value) - 1
+        return number(value)
     return value
+
+
+def _below(value: float) -> float:
+    return -abs(value) - 1
+
+
+def _beyond(value: float) -> float:
+    return 1e300
 
 
 def _coingecko(market: MarketData, path: str, query: dict[str, str]) -> Any:
@@ -160,13 +176,12 @@ def _chart(rows: dict[str, Any], skewed: bool) -> dict[str, Any]:
 
 def _coin(market: MarketData, data: dict[str, Any]) -> dict[str, Any]:
     identity, figures = data["identity"], data["market"]
-    address = "0x" + "99" * 20 if market.scenarios.get("coingecko") == "mismatch" else market.address
     return {
         "id": market.token,
         "symbol": market.named("coingecko", identity["symbol"].lower()),
         "name": market.named("coingecko", identity["name"]),
         "asset_platform_id": "ethereum",
-        "platforms": {"ethereum": address},
+        "platforms": {"ethereum": market.told_address("coingecko")},
         "categories": identity["categories"],
         "genesis_date": identity["genesis"],
         "market_cap_rank": identity["rank"],
@@ -256,7 +271,7 @@ def _dexscreener(market: MarketData, path: str, query: dict[str, str]) -> Any:
         base, quote = pool["pair"].split("/")
         rows.append(
             {"chainId": "ethereum", "dexId": pool["dex"], "pairAddress": "0x1", "labels": pool["labels"],
-             "baseToken": {"address": market.address.upper().replace("0X", "0x"), "symbol": market.named("dexscreener", base)},
+             "baseToken": {"address": market.told_address("dexscreener").upper().replace("0X", "0x"), "symbol": market.named("dexscreener", base)},
              "quoteToken": {"address": "0x2", "symbol": quote}, "priceUsd": str(pool["price_usd"]),
              "txns": {"h24": {"buys": pool["buys_24h"], "sells": pool["sells_24h"]}},
              "volume": {"h24": pool["volume_24h"]}, "liquidity": {"usd": pool["liquidity_usd"]}, "pairCreatedAt": 1_700_000_000_000}
@@ -277,7 +292,7 @@ def _goplus(market: MarketData, path: str, query: dict[str, str]) -> Any:
 def _honeypot(market: MarketData, path: str, query: dict[str, str]) -> Any:
     data = market.data("honeypot")
     return {
-        "token": {"name": "x", "totalHolders": data["holder_count"]},
+        "token": {"name": "x", "address": market.told_address("honeypot"), "totalHolders": data["holder_count"]},
         "summary": {"risk": data["risk"]},
         "simulationSuccess": data["simulated"],
         "honeypotResult": {"isHoneypot": data["honeypot"]},
@@ -293,7 +308,7 @@ def _ethplorer(market: MarketData, path: str, query: dict[str, str]) -> Any:
             "holders": [{"address": h["address"], "balance": 1, "share": h["share"] * 100} for h in data["holders"]]
         }
     return {
-        "address": market.address, "decimals": "6", "name": "x", "totalSupply": str(int(data["total_supply"] * 10**6)),
+        "address": market.told_address("ethplorer"), "decimals": "6", "name": "x", "totalSupply": str(int(data["total_supply"] * 10**6)),
         "holdersCount": data["holder_count"], "transfersCount": 5, "contractInfo": {"creationTimestamp": 1_554_163_200},
         "price": {"rate": data["price"], "ts": 1_793_404_800},
     }  # fmt: skip

@@ -6,6 +6,7 @@ from services.reports import metrics
 from services.reports.chapters.material import Material
 
 PUBLIC_TAGS = ("burn", "bridge", "exchange", "pool", "staking", "lending", "contract", "null", "dead", "lock")
+LONG_LIST, LONGER_LIST = 10, 50
 PUBLIC_ADDRESSES = {
     "0x0000000000000000000000000000000000000000",
     "0x000000000000000000000000000000000000dead",
@@ -30,14 +31,20 @@ def write(material: Material) -> None:
     formula = "the same without exchanges, bridges, pools, burn addresses"
     why = "no_tags" if shares and not tagged else "list_too_short" if shares else reason
     book.add("top_10_adjusted", part, "percent", source, formula=formula, reason=why)
-    formula = "sum of squared shares, listed holders"
-    squared = sum(share**2 for share in shares) if shares else None
-    book.add("holder_hhi", squared, "index1", source, formula=formula, reason=reason)
-    book.add("holder_gini", metrics.gini(shares), "ratio", source, formula="Gini of the list", reason=reason)
+    _concentration(material, source, shares, "list_too_short" if shares else reason)
     for name in ("owner", "creator"):
         part = material.of("goplus").get(f"{name}_share")
         book.add(f"{name}_share", part, "percent", "goplus", reason=material.reason("goplus"))
     _show(material, holders)
+
+
+def _concentration(material: Material, source: str, shares: list[float], why: str) -> None:
+    """Only of a list long enough: of the first few holders alone it would be another figure, and a kinder one."""
+    squared = sum(share**2 for share in shares) if len(shares) >= LONG_LIST else None
+    formula = "sum of squared shares, listed holders"
+    material.book.add("holder_hhi", squared, "index1", source, formula=formula, reason=why)
+    uneven = metrics.gini(shares) if len(shares) >= LONGER_LIST else None
+    material.book.add("holder_gini", uneven, "ratio", source, formula="Gini of the list", reason=why)
 
 
 def is_public(holder: dict[str, Any]) -> bool:

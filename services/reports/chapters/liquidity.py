@@ -27,13 +27,14 @@ def _trading(material: Material) -> None:
     reason = material.reason(MARKET)
     book.add("turnover", ratio, "percent", MARKET, formula="volume 24 h / market cap", reason=reason)
     usual = metrics.median_turnover(history.volumes, history.caps) if len(history) else None
-    book.add("turnover_30d", usual, "percent", MARKET, formula="30-day median of daily turnover")
+    why = "too_short" if len(history) else reason
+    book.add("turnover_30d", usual, "percent", MARKET, formula="30-day median of daily turnover", reason=why)
     window = history.last(material.days)
     moved = None
     if len(window) > 1:
         returns, traded = metrics.simple_returns(window.prices), np.nan_to_num(window.volumes[1:])
         moved = metrics.amihud(returns, traded)
-    book.add("amihud", moved, "percent", MARKET, formula="mean(|r| / volume) * 10^6")
+    book.add("amihud", moved, "percent", MARKET, formula="mean(|r| / volume) * 10^6", reason=why)
 
 
 def _pools(material: Material) -> None:

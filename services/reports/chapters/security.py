@@ -54,11 +54,17 @@ def write(material: Material, address: str) -> None:
     checked = [value for name, value in flags.items() if name not in ("trust_list", "is_in_dex")]
     share = sum(value is not None for value in checked) / len(checked) if checked else None
     book.add("checks_known", share, "percent", "goplus", formula="checks with data / checks", reason=reason)
-    for severity in ("critical", "high"):
-        count = float(sum(alarm["severity"] == severity for alarm in material.alarms))
-        # No findings is a finding only where somebody looked: a simulated sale does not read the contract.
-        known = count if share or count else None
-        book.add(f"alarms_{severity}", known, "count", "goplus", reason=reason)
+    _counts(material, flags, reason)
+
+
+def _counts(material: Material, flags: dict[str, Any], reason: str) -> None:
+    """No findings is a finding only where every such check was made: one that was not may be the one that fails."""
+    for severity, checks in (("critical", CRITICAL), ("high", HIGH | ISSUER)):
+        found = [alarm for alarm in material.alarms if alarm["severity"] == severity]
+        made = all(flags.get(name) is not None for name in checks)
+        count = float(len(found)) if found or made else None
+        source = "goplus" if made or not found else found[0]["sources"][0]
+        material.book.add(f"alarms_{severity}", count, "count", source, reason=reason)
 
 
 def _taxes(material: Material) -> None:
@@ -109,8 +115,10 @@ def _age(material: Material) -> None:
         born = material.of(source).get("created_at")
         if born:
             days = material.as_of_day - (date.fromisoformat(born[:10]).toordinal() - EPOCH)
-            material.book.add("contract_age", float(max(0, days)), "days", source)
-            return
+            # Nothing is made tomorrow: a wrong stamp is no age.
+            if days >= 0:
+                material.book.add("contract_age", float(days), "days", source)
+                return
     material.book.add("contract_age", None, "days", "etherscan", reason=material.reason("etherscan", "ethplorer"))
 
 

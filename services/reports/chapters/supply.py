@@ -11,8 +11,6 @@ def write(material: Material) -> None:
     market = material.of(SOURCE).get("market") or {}
     reason = material.reason(SOURCE)
     uncapped = market.get("uncapped")
-    if uncapped is None and (market.get("circulating") or market.get("max")):
-        uncapped = market.get("max") is None
     for name in ("circulating", "total", "max"):
         why = "no_limit" if name == "max" and uncapped else reason
         book.add(f"supply_{name}", market.get(name), "tokens", SOURCE, reason=why)
@@ -26,18 +24,19 @@ def write(material: Material) -> None:
     gap = diluted / cap - 1 if cap and diluted else None
     book.add("dilution", gap, "change", SOURCE, formula="diluted value / market cap - 1", reason=reason)
     book.add("uncapped", uncapped, "flag", SOURCE, reason=reason)
-    _growth(material)
+    _growth(material, reason)
 
 
-def _growth(material: Material) -> None:
+def _growth(material: Material, reason: str) -> None:
     history = material.history
     supply = metrics.implied_supply(history.caps, history.prices)
     known = bool(len(supply)) and not bool((supply[-366:] != supply[-366:]).any())
+    why = "too_short" if known else reason
     formula = "(S_T / S_T-k)^(365/k) - 1, S = cap / price"
     for span in (30, 90, 365):
         change = metrics.supply_change(supply, span) if known else None
         yearly = metrics.annualised(change, span) if change is not None else None
-        material.book.add(f"inflation_{span}d", yearly, "change", SOURCE, formula=formula)
+        material.book.add(f"inflation_{span}d", yearly, "change", SOURCE, formula=formula, reason=why)
     if known and material.kind != "stable" and len(history) > 2:
         shown = history.last(material.days)
         values = metrics.implied_supply(shown.caps, shown.prices)

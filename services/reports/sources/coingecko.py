@@ -7,6 +7,7 @@ from services.reports.sources.base import Asker, Finding, NotKnownError, SourceE
 from services.reports.sources.reading import (
     DAY_MS,
     amount,
+    change,
     columns,
     daily,
     dig,
@@ -75,7 +76,9 @@ class Coingecko:
             "benchmarks": {name: rows for name, rows in zip(others, markets, strict=True) if rows},
             "venues": venues,
         }
-        missing = [name for name in ("history", "venues") if data[name] is None]
+        missing = [name for name in ("history", "venues", "ranges") if data[name] is None]
+        if None in markets:
+            missing.append("benchmarks")
         if data["market"]["price"] is None:
             missing.insert(0, "price")
         reason = f"no {' and '.join(missing)}" if missing else None
@@ -90,11 +93,14 @@ class Coingecko:
         return read_history(chart, subject.now_ms)
 
     async def _ranges(self, subject: Subject) -> dict[str, Any] | None:
+        """Empty where there are none; None where that could not be learnt."""
         try:
             candles = await self._ask.json(f"/coins/{subject.token}/ohlc", CANDLE_QUERY)
+        except NotKnownError:
+            return {}
         except SourceError:
             return None
-        return read_ranges(candles, subject.now_ms)
+        return read_ranges(candles, subject.now_ms) or {}
 
     async def _venues(self, token: str) -> list[dict[str, Any]] | None:
         try:
@@ -144,16 +150,26 @@ def read_market(market: dict[str, Any]) -> dict[str, Any]:
         "atl": price(usd("atl")),
         "atl_at": moment(usd("atl_date")),
         "circulating": amount(market.get("circulating_supply")) or None,
-        "total": amount(market.get("total_supply")),
-        "max": amount(market.get("max_supply")),
-        "uncapped": flag(market.get("max_supply_infinite")),
+        "total": amount(market.get("total_supply")) or None,
+        "max": amount(market.get("max_supply")) or None,
+        "uncapped": read_uncapped(market),
         # Declared a number, seen as an object per currency.
         "tvl": amount(dig(locked, "usd") if isinstance(locked, dict) else locked),
         "changes": {
-            days: number(market.get(f"price_change_percentage_{name}"))
+            days: change(market.get(f"price_change_percentage_{name}"))
             for days, name in (("1", "24h"), ("7", "7d"), ("30", "30d"), ("365", "1y"))
         },
     }
+
+
+def read_uncapped(market: dict[str, Any]) -> bool | None:
+    """As told, or by a null where others have their limit; a limit that was left out is unknown."""
+    told = flag(market.get("max_supply_infinite"))
+    if told is not None or "max_supply" not in market:
+        return told
+    if market["max_supply"] is None:
+        return True if amount(market.get("circulating_supply")) else None
+    return False if amount(market["max_supply"]) else None
 
 
 def read_activity(coin: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.reports.sources.base import BODY_BYTES, Asker, Finding, NotKnownError, SourceError, Subject
-from services.reports.sources.reading import amount, dig, mapping, moment, number, price, sequence, text
+from services.reports.sources.reading import amount, change, dig, mapping, moment, number, price, sequence, text
 
 NAME = "defillama"
 HOSTS = {
@@ -27,6 +27,7 @@ class Defillama:
         # A protocol's whole life is told in tens of megabytes for the largest: more than one figure is worth.
         self._modest = replace(asker, max_bytes=BODY_BYTES)
         self._hosts = hosts
+        self._lost: list[SourceError] = []  # parts that could not be had, beside the one figure too long to read
 
     async def gather(self, subject: Subject) -> Finding:
         key = f"{subject.chain.llama}:{subject.address}"
@@ -41,6 +42,7 @@ class Defillama:
         if not (quote or stable or protocol):
             real = [failure for failure in failures if not isinstance(failure, NotKnownError)]
             raise real[0] if real else NotKnownError()
+        failures += self._lost
         reason = f"incomplete: {failures[0].reason}" if failures else None
         data = {"quote": quote, "stable": stable, "protocol": protocol}
         return Finding(
@@ -63,6 +65,17 @@ class Defillama:
                 continue
         return await asker.json(path, query, last)
 
+    async def _part(self, host: str, path: str, query: dict[str, Any] | None = None, asker: Asker | None = None) -> Any:
+        """What the rest can do without: None where there is none, and noted where it could not be had."""
+        try:
+            return await self._get(host, path, query, asker)
+        except NotKnownError:
+            return None
+        except SourceError as error:
+            if error.reason != "too_large":
+                self._lost.append(error)
+            return None
+
     async def _price(self, key: str) -> dict[str, Any] | None:
         answer = await self._get("coins", f"/prices/current/{key}")
         # Keys come back in the case they were asked in, but not from every mirror.
@@ -82,11 +95,9 @@ class Defillama:
         row = _by_gecko_id(mapping(answer).get("peggedAssets"), subject.token)
         if row is None:
             return None
-        try:
-            history = await self._get("stablecoins", "/stablecoincharts/all", {"stablecoin": str(row.get("id"))})
-        except SourceError:
-            history = []
-        return read_stablecoin(row, history)
+        query = {"stablecoin": str(row.get("id"))}
+        history = await self._part("stablecoins", "/stablecoincharts/all", query)
+        return read_stablecoin(row, history, subject.now_ms)
 
     async def _protocol(self, subject: Subject) -> dict[str, Any] | None:
         row = _by_gecko_id(await self._get("api", "/protocols"), subject.token, 20_000)
@@ -101,11 +112,8 @@ class Defillama:
     async def _month_change(self, slug: str | None) -> float | None:
         if not slug:
             return None
-        try:
-            told = mapping(await self._get("api", f"/protocol/{slug}", asker=self._modest))
-            return read_month_change(told.get("tvl"))
-        except SourceError:
-            return None
+        told = mapping(await self._part("api", f"/protocol/{slug}", asker=self._modest))
+        return read_month_change(told.get("tvl"))
 
     async def _monthly(self, slug: str | None, kind: str) -> float | None:
         if not slug:
@@ -115,11 +123,7 @@ class Defillama:
             "excludeTotalDataChart": "true",
             "excludeTotalDataChartBreakdown": "true",
         }
-        try:
-            answer = await self._get("api", f"/summary/fees/{slug}", query)
-        except SourceError:
-            return None
-        return amount(mapping(answer).get("total30d"))
+        return amount(mapping(await self._part("api", f"/summary/fees/{slug}", query)).get("total30d"))
 
 
 def _by_gecko_id(rows: Any, token: str, limit: int = 5_000) -> dict[str, Any] | None:
@@ -127,7 +131,7 @@ def _by_gecko_id(rows: Any, token: str, limit: int = 5_000) -> dict[str, Any] | 
     return max(matches, key=lambda row: amount(row.get("tvl")) or 0.0, default=None)
 
 
-def read_stablecoin(row: dict[str, Any], history: Any) -> dict[str, Any]:
+def read_stablecoin(row: dict[str, Any], history: Any, now_ms: int) -> dict[str, Any]:
     kind = text(row.get("pegType"), 30) or "peggedUSD"
     chains = {
         str(text(name, 40)): held
@@ -138,7 +142,7 @@ def read_stablecoin(row: dict[str, Any], history: Any) -> dict[str, Any]:
     for point in sequence(history)[-400:]:
         stamp = number(mapping(point).get("date"))
         held = amount(dig(point, "totalCirculating", kind))
-        if stamp and held:
+        if stamp and held and 0 < stamp * 1000 <= now_ms:
             flow.append([stamp // DAY, held])
     return {
         "peg": kind,
@@ -167,8 +171,8 @@ def read_protocol(row: dict[str, Any]) -> dict[str, Any]:
         "name": text(row.get("name"), 60),
         "category": text(row.get("category"), 40),
         "tvl": amount(row.get("tvl")),
-        "change_1d": number(row.get("change_1d")),
-        "change_7d": number(row.get("change_7d")),
+        "change_1d": change(row.get("change_1d")),
+        "change_7d": change(row.get("change_7d")),
         # Names with a dash split a chain's figure further and would be counted twice.
         "chains": {
             str(text(name, 40)): held

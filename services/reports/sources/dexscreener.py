@@ -24,13 +24,20 @@ class Dexscreener:
         if rows is not None and not isinstance(rows, list):
             raise SourceError("bad_answer")
         pools = [
-            read_pool(row, subject.address) for row in map(mapping, sequence(rows, 200)) if row.get("chainId") == chain
+            read_pool(row, subject.address)
+            for row in map(mapping, sequence(rows, 200))
+            if row.get("chainId") == chain and _trades(row, subject.address)
         ]
         if not pools:
             raise NotKnownError
         pools.sort(key=lambda pool: pool["liquidity_usd"] or 0.0, reverse=True)
         reason = None if any(pool["liquidity_usd"] is not None for pool in pools) else "no liquidity told"
         return Finding(NAME, "ok", {"pools": pools[:60]}, reason, endpoints=["/token-pairs/v1/{chain}/{token}"])
+
+
+def _trades(row: dict[str, Any], address: str) -> bool:
+    """Whether the token is in the pool at all: what others hold is no depth of ours."""
+    return address in {str(dig(row, side, "address")).lower() for side in ("baseToken", "quoteToken")}
 
 
 def read_pool(row: dict[str, Any], address: str) -> dict[str, Any]:

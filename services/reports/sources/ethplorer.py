@@ -14,6 +14,7 @@ from services.reports.sources.reading import (
     sequence,
     share,
     text,
+    whole,
 )
 
 NAME = "ethplorer"
@@ -36,8 +37,11 @@ class Ethplorer:
         token = mapping(info)
         if token.get("error"):
             raise (NotKnownError if number(dig(token, "error", "code")) in (104, 150) else SourceError("refused"))
-        if not text(token.get("address"), 64):
+        told = text(token.get("address"), 64)
+        if told is None:
             raise SourceError("bad_answer")
+        if told.lower() != subject.address:
+            raise SourceError("another_token")
         reason = "no holder list" if holders is None else None
         data = {**read_token(token), "holders": holders or []}
         return Finding(NAME, "ok", data, reason, data["price_as_of"], ["/getTokenInfo", "/getTopTokenHolders"])
@@ -48,11 +52,12 @@ class Ethplorer:
         except SourceError:
             return None
         rows = map(mapping, sequence(mapping(answer).get("holders"), HOLDERS))
-        return [
+        holders = [
             {"address": text(row.get("address"), 64), "share": part}
             for row in rows
             if (part := share(row.get("share"), percent=True)) is not None
         ]
+        return whole(holders) or (None if holders else [])
 
 
 def read_token(token: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from services.reports.sources.base import Asker, Finding, NotKnownError, SourceError, Subject
-from services.reports.sources.reading import amount, flag, mapping, number, sequence, share, text
+from services.reports.sources.reading import amount, flag, mapping, number, sequence, share, text, whole
 
 NAME = "goplus"
 BASE_URL = "https://api.gopluslabs.io"
@@ -82,7 +82,7 @@ def read_holders(rows: Any) -> list[dict[str, Any]]:
                     "share": part,
                 }
             )
-    return holders
+    return whole(holders)
 
 
 def _as_flag(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.reports.sources.base import Asker, Finding, NotKnownError, Subject
+from services.reports.sources.base import Asker, Finding, NotKnownError, SourceError, Subject
 from services.reports.sources.reading import amount, dig, flag, mapping, share, text
 
 NAME = "honeypot"
@@ -22,6 +22,9 @@ class Honeypot:
         answer = mapping(await self._ask.json("/v2/IsHoneypot", query))
         if not mapping(answer.get("token")):
             raise NotKnownError
+        told = text(dig(answer, "token", "address"), 64)
+        if told is not None and told.lower() != subject.address:
+            raise SourceError("another_token")
         return Finding(NAME, "ok", read_simulation(answer), endpoints=["/v2/IsHoneypot"])
 
 

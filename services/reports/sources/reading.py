@@ -9,6 +9,8 @@ from typing import Any
 DAY_MS = 86_400_000
 EDGE_MS = 3_600_000
 MAX_TEXT = 120
+LARGEST = 2.0**256  # no contract counts further
+ROUNDING = 0.01
 
 
 def mapping(value: Any) -> dict[str, Any]:
@@ -33,7 +35,13 @@ def number(value: Any) -> float | None:
         found = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if isfinite(found) else None
+    return found if isfinite(found) and abs(found) <= LARGEST else None
+
+
+def change(value: Any) -> float | None:
+    """A change in percent: nothing loses more than all of itself."""
+    found = number(value)
+    return found if found is not None and found >= -100 else None
 
 
 def amount(value: Any) -> float | None:
@@ -54,6 +62,12 @@ def share(value: Any, *, percent: bool = False) -> float | None:
         return None
     fraction = found / 100 if percent else found
     return fraction if fraction <= 1.000001 else None
+
+
+def whole(holders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those who hold something, unless together they hold more than there is."""
+    owning = [holder for holder in holders if holder["share"]]
+    return owning if sum(holder["share"] for holder in owning) <= 1 + ROUNDING else []
 
 
 def flag(value: Any) -> bool | None:

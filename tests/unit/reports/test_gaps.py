@@ -8,7 +8,8 @@ from services.reports.analyse import analyse
 from services.reports.insight.write import by_template
 from services.reports.sources import sample
 from services.reports.sources.base import Finding
-from services.reports.sources.coingecko import read_identity
+from services.reports.sources.coingecko import read_identity, read_market
+from services.reports.sources.reading import whole
 from tests.fakes.market_data import MarketData
 from tests.unit.reports.test_analysis import request, value
 from tests.unit.reports.test_sources import gathered
@@ -34,8 +35,12 @@ def each_pool(**values):
     return change
 
 
-def page(analysis):
-    return render.html(analysis, by_template(analysis, "en"))
+def page(analysis, language="en"):
+    return render.html(analysis, by_template(analysis, language))
+
+
+def failing(token, source, reason="timeout"):
+    return [Finding(source, "failed", reason=reason) if f.source == source else f for f in sample.findings(token)]
 
 
 @pytest.mark.parametrize(("told", "rank"), [(7, 7), (0, None), (-32, None), (1.5, None), ("x", None)])
@@ -67,10 +72,20 @@ def test_a_limit_nobody_told_of_is_not_the_lack_of_one():
     found = analyse(request("aave"), changed("aave", "coingecko", nothing))
     assert value(found, "uncapped") is None
 
-    def no_limit(data):
-        data["market"] |= {"max": None, "uncapped": None}
 
-    assert value(analyse(request("aave"), changed("aave", "coingecko", no_limit)), "uncapped") is True
+@pytest.mark.parametrize(
+    ("told", "uncapped"),
+    [
+        ({"max_supply": None, "circulating_supply": 5.0}, True),
+        ({"max_supply": 9.0, "circulating_supply": 5.0}, False),
+        ({"circulating_supply": 5.0}, None),
+        ({"max_supply": 0, "circulating_supply": 5.0}, None),
+        ({"max_supply": None}, None),
+        ({"max_supply_infinite": True}, True),
+    ],
+)
+def test_only_a_null_in_the_place_of_the_limit_is_the_lack_of_one(told, uncapped):
+    assert read_market(told)["uncapped"] is uncapped
 
 
 @pytest.mark.parametrize("gone", ["failed", "empty"])
@@ -95,7 +110,65 @@ def test_what_the_other_sources_found_is_told_without_the_first():
         Finding("goplus", "failed", reason="timeout") if f.source == "goplus" else f
         for f in sample.findings("squid-game")
     ]
-    assert value(analyse(request("squid-game"), found), "alarms_critical") == 2
+    analysis = analyse(request("squid-game"), found)
+    counts = {fact.id: (fact.value, fact.source) for fact in analysis.facts if fact.id.startswith("alarms_")}
+    assert counts == {"alarms_critical": (2, "honeypot"), "alarms_high": (1, "dexscreener")}
+
+
+def test_checks_half_of_which_were_made_found_nothing_only_in_that_half():
+    def half(data):
+        data["flags"] |= {"hidden_owner": None, "transfer_pausable": None}
+
+    analysis = analyse(request("aave"), changed("aave", "goplus", half))
+    assert value(analysis, "checks_known") == pytest.approx(16 / 18)
+    assert (value(analysis, "alarms_critical"), value(analysis, "alarms_high")) == (None, None)
+    assert next(row for row in analysis.scores if row["dimension"] == "security")["score"] is None
+    assert not [claim for claim in by_template(analysis, "en").claims if claim.chapter == "security"]
+
+
+def test_a_few_holders_do_not_stand_for_the_long_list():
+    def few(data):
+        data["holders"] = data["holders"][:9]
+
+    found = analyse(request("squid-game"), changed("squid-game", "ethplorer", few))
+    reasons = {fact.id: fact.reason for fact in found.facts if fact.id in ("holder_hhi", "holder_gini")}
+    assert reasons == dict.fromkeys(("holder_hhi", "holder_gini"), "list_too_short")
+
+
+def test_shares_of_nothing_or_of_more_than_there_is_are_no_holders():
+    held = [{"share": 0.6}, {"share": 0.0}]
+    assert whole(held) == [{"share": 0.6}]
+    assert whole([*held, {"share": 0.6}]) == []
+
+
+def test_a_contract_made_tomorrow_has_no_age():
+    def born(data):
+        data["created_at"] = "2026-11-02T00:00:00+00:00"
+
+    assert value(analyse(request("aave"), changed("aave", "ethplorer", born)), "contract_age") is None
+
+
+def test_a_source_is_only_said_to_be_used_where_its_value_is_shown():
+    used = {
+        row["quantity"]: row["used"] for row in analyse(request("aave"), failing("aave", "coingecko")).disagreements
+    }
+    assert used == {"price": None, "supply": None, "holder_count": "ethplorer", "sell_tax": "worst"}
+
+
+def test_what_a_failed_source_would_have_told_is_missing_for_that_reason():
+    found = analyse(request("aave"), failing("aave", "coingecko"))
+    reasons = {fact.reason for fact in found.facts if fact.source == "coingecko"}
+    assert reasons == {"source_failed"}
+
+
+def test_the_head_of_the_page_tells_what_a_source_lacked_in_the_readers_words():
+    found = [msgspec.structs.replace(f, reason="no price and history") if f.source == "coingecko" else f
+             for f in failing("aave", "goplus", "rate_limited")]  # fmt: skip
+    english, chinese = (page(analyse(request("aave", language=language), found), language) for language in ("en", "zh"))
+    assert "CoinGecko: answered in part (no price and history)" in english
+    assert "GoPlus: no answer (too many requests)" in english
+    assert "CoinGecko: 部分应答 (缺少价格、历史)" in chinese
+    assert "rate_limited" not in english + chinese
 
 
 @pytest.mark.parametrize(

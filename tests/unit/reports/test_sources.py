@@ -120,6 +120,49 @@ async def test_a_token_a_source_does_not_know_is_unknown_and_no_failure(source):
     assert found[source].status == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("source", "status", "reason"),
+    [
+        ("dexscreener", "unknown", "token not known there"),
+        ("honeypot", "failed", "another_token"),
+        ("ethplorer", "failed", "another_token"),
+    ],
+)
+async def test_what_is_said_of_another_token_is_not_taken_for_ours(source, status, reason):
+    found = (await gathered(MarketData(scenarios={source: "mismatch"})))[source]
+    assert (found.status, found.reason, found.data) == (status, reason, {})
+
+
+@pytest.mark.parametrize(
+    ("source", "asset", "reason"),
+    [
+        ("coingecko", "large", "no history and venues and ranges and benchmarks"),
+        ("defillama", "large", "incomplete: server_error_500"),
+        ("defillama", "stable", "incomplete: server_error_500"),
+        ("ethplorer", "large", "no holder list"),
+    ],
+)
+async def test_a_source_that_answers_in_part_says_what_is_lacking(source, asset, reason):
+    found = (await gathered(MarketData(asset=asset, scenarios={source: "part"})))[source]
+    assert (found.status, found.reason) == ("ok", reason)
+
+
+async def test_no_number_is_larger_than_a_contract_can_count():
+    for asset in ("stable", "large", "suspicious"):
+        found = await gathered(MarketData(asset=asset, scenarios=dict.fromkeys(NAMES, "huge")))
+        assert [value for finding in found.values() for value in numbers(finding.data) if value > reading.LARGEST] == []
+
+
+def test_nothing_loses_more_than_all_of_itself():
+    assert [reading.change(told) for told in (-100, -100.5, 250, None)] == [-100, None, 250, None]
+
+
+def test_flows_of_days_to_come_are_none():
+    row = {"pegType": "peggedUSD", "circulating": {"peggedUSD": 5.0}}
+    points = [{"date": day * 86_400, "totalCirculating": {"peggedUSD": 5.0}} for day in (99, 100, 101, 1e30)]
+    assert [day for day, _ in defillama.read_stablecoin(row, points, 100 * reading.DAY_MS)["flow"]] == [99, 100]
+
+
 @pytest.mark.parametrize("scenario", ["nulls", "missing", "negative", "empty", "hostile", "skewed"])
 @pytest.mark.parametrize("source", NAMES)
 async def test_lies_and_holes_never_become_numbers_or_errors(source, scenario):

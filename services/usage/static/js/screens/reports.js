@@ -139,21 +139,17 @@ function usageFields() {
   ];
 }
 
+const FORMATS = { token: ["html", "json", "pdf", "csv", "png"], usage: ["html", "json", "csv", "pdf"] };
+
+function formatBox(one) {
+  const box = h("input", { type: "checkbox", name: "formats", value: one, checked: one === "html" });
+  return h("label", { class: "check" }, box, one.toUpperCase());
+}
+
 function newJob(done) {
   let type = "token";
   const fields = h("div", { class: "form" });
-  const formats = h(
-    "div",
-    { class: "form" },
-    ["html", "json", "pdf"].map((one) =>
-      h(
-        "label",
-        { class: "check" },
-        h("input", { type: "checkbox", name: "formats", value: one, checked: one === "html" }),
-        one.toUpperCase(),
-      ),
-    ),
-  );
+  const formats = h("div", { class: "form", role: "group", "aria-label": t("Formats") });
   const kinds = h("div", {});
   const draw = () => {
     fill(
@@ -172,6 +168,7 @@ function newJob(done) {
       ),
     );
     fill(fields, type === "token" ? tokenFields() : usageFields());
+    fill(formats, FORMATS[type].map(formatBox));
     const chain = fields.querySelector("select");
     if (chain) chain.name = "chain";
   };
@@ -191,7 +188,7 @@ function newJob(done) {
     const headers = { "idempotency-key": crypto.getRandomValues(new BigUint64Array(2)).join("-") };
     done(await ask("/v1/reports", { method: "POST", body, headers }));
   };
-  dialog(t("New report"), [kinds, fields, h("div", { role: "group", "aria-label": t("Formats") }, formats)], {
+  dialog(t("New report"), [kinds, fields, formats], {
     confirm: t("Queue it"),
     send,
   });

@@ -1,4 +1,4 @@
-"""Scores per dimension from published breakpoints: missing data lowers coverage and never raises a score."""
+"""Scores per dimension from published breakpoints: missing data lowers coverage, and too much of it leaves no score."""
 
 from functools import lru_cache
 from itertools import pairwise
@@ -11,6 +11,7 @@ from services.reports.facts import Book
 
 BREAKPOINTS = Path(__file__).parent / "breakpoints.json"
 NEEDED_COVERAGE = 0.7
+NEEDED_PART = 0.5
 PENALTY = {"critical": 100.0, "high": 30.0, "info": 2.0, "issuer": 4.0}
 
 
@@ -31,7 +32,10 @@ def between(points: list[list[float]], value: float) -> float:
 
 
 def score(book: Book, kind: str, alarms: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], float | None]:
-    """Every dimension of the asset's class, and a total only where enough of the checks had data."""
+    """Every dimension of the asset's class, and a total only where enough of the checks had data.
+
+    What the class is about, which comes first, and security are not made up for by the rest.
+    """
     rules = breakpoints()
     wanted = rules["classes"].get(kind, rules["classes"]["general"])
     rows = [_dimension(name, rules["dimensions"][name], book) for name in wanted]
@@ -40,7 +44,8 @@ def score(book: Book, kind: str, alarms: list[dict[str, Any]]) -> tuple[list[dic
     known = [row["score"] for row in rows if row["score"] is not None]
     # A token that can trap its buyers is not saved by being liquid: the worst dimension pulls the total.
     total = 0.5 * sum(known) / len(known) + 0.5 * min(known) if known else None
-    return rows, round(total, 1) if total is not None and coverage >= NEEDED_COVERAGE else None
+    essential = None not in (rows[0]["score"], rows[-1]["score"])
+    return rows, round(total, 1) if total is not None and essential and coverage >= NEEDED_COVERAGE else None
 
 
 def _dimension(name: str, parts: list[dict[str, Any]], book: Book) -> dict[str, Any]:
@@ -52,7 +57,8 @@ def _dimension(name: str, parts: list[dict[str, Any]], book: Book) -> dict[str, 
     )
     return {
         "dimension": name,
-        "score": round(worth / covered, 1) if covered else None,
+        # The rest of a dimension may be its worst: less than half of it is no score.
+        "score": round(worth / covered, 1) if covered / weight >= NEEDED_PART else None,
         "coverage": round(covered / weight, 4),
         "facts": [part["fact"] for part, _ in known],
     }

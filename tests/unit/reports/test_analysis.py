@@ -100,11 +100,24 @@ def test_with_no_source_at_all_nothing_is_known_and_nothing_is_scored():
     assert found.charts == []
 
 
-def test_missing_data_never_raises_the_total():
-    full = analyse(request("squid-game"), sample.findings("squid-game")).subject["total_score"]
-    for source in ("goplus", "dexscreener", "ethplorer"):
-        thinner = analyse(request("squid-game"), without("squid-game", source)).subject["total_score"]
-        assert thinner is None or thinner <= full + 25
+@pytest.mark.parametrize("token", ["usd-coin", "aave", "squid-game"])
+def test_missing_data_does_not_lift_the_total(token):
+    full = analyse(request(token), sample.findings(token)).subject["total_score"]
+    for finding in sample.findings(token):
+        thinner = analyse(request(token), without(token, finding.source)).subject["total_score"]
+        assert thinner is None or thinner <= full + 3
+
+
+def test_there_is_no_total_without_what_the_class_is_about_nor_without_security():
+    for source, dimension in (("coingecko", "peg"), ("goplus", "security")):
+        found = analyse(request(), without("usd-coin", source))
+        assert {row["dimension"]: row["score"] for row in found.scores}[dimension] is None
+        assert found.subject["total_score"] is None
+
+
+def test_less_than_half_of_a_dimension_is_no_score():
+    rows = analyse(request(), without("usd-coin", "ethplorer")).scores
+    assert [(row["score"], row["coverage"]) for row in rows if row["dimension"] == "holders"] == [(None, 0.25)]
 
 
 def test_a_short_history_gives_no_long_metrics():

@@ -1,6 +1,6 @@
 """How good the data is: what share was there, how fresh, and where sources disagree."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from services.reports.chapters.material import Material
@@ -10,6 +10,8 @@ from services.reports.sources.base import Finding
 EXPECTED = ("no_protocol", "no_limit", "never_left", "too_short")
 # Prices are told every few minutes; a day-old one is another day's.
 FRESH_HOURS = 24
+# The newest close is of last midnight, or of the one before until the provider has it.
+FRESH_CLOSE_HOURS = 48
 GRADES = ((0.85, "A"), (0.7, "B"), (0.5, "C"))
 # Relative difference beyond which two sources are shown as disagreeing.
 TOLERANCE = {"price": 0.005, "supply": 0.01, "holder_count": 0.02, "sell_tax": 0.01}
@@ -87,15 +89,20 @@ def provider_changes(material: Material) -> list[dict[str, Any]]:
 
 
 def late(findings: list[Finding], as_of_ms: int) -> list[dict[str, Any]]:
-    """Sources whose data was old when the report was asked for, by their own stamp."""
+    """Sources whose data was old when the report was asked for, by their own stamp or their newest close."""
     rows = []
     for finding in findings:
-        if finding.status == "ok" and finding.as_of:
-            told = datetime.fromisoformat(finding.as_of).timestamp()
-            hours = (as_of_ms / 1000 - told) / 3600
-            if hours > FRESH_HOURS:
-                rows.append({"source": finding.source, "as_of": finding.as_of, "hours": round(hours, 1)})
+        for stamp, limit in ((finding.as_of, FRESH_HOURS), (_newest_close(finding), FRESH_CLOSE_HOURS)):
+            hours = (as_of_ms / 1000 - datetime.fromisoformat(stamp).timestamp()) / 3600 if stamp else 0.0
+            if finding.status == "ok" and hours > limit:
+                rows.append({"source": finding.source, "as_of": stamp, "hours": round(hours, 1)})
+                break
     return rows
+
+
+def _newest_close(finding: Finding) -> str | None:
+    days = (finding.data.get("history") or {}).get("day")
+    return datetime.fromtimestamp(days[-1] * 86_400, UTC).isoformat(timespec="seconds") if days else None
 
 
 def grade(

@@ -175,7 +175,7 @@ def _chart(rows: dict[str, Any], skewed: bool) -> dict[str, Any]:
 
 
 def _coin(market: MarketData, data: dict[str, Any]) -> dict[str, Any]:
-    identity, figures = data["identity"], data["market"]
+    identity, figures, skewed = data["identity"], data["market"], market.scenarios.get("coingecko") == "skewed"
     return {
         "id": market.token,
         "symbol": market.named("coingecko", identity["symbol"].lower()),
@@ -188,6 +188,7 @@ def _coin(market: MarketData, data: dict[str, Any]) -> dict[str, Any]:
         "public_notice": market.named("coingecko", None),
         "last_updated": "2026-10-31T00:00:00.000Z",
         "market_data": {
+            "last_updated": "2099-01-01T00:00:00.000Z" if skewed else "2026-10-31T00:00:00.000Z",
             "current_price": {"usd": figures["price"]},
             "market_cap": {"usd": figures["market_cap"]},
             "fully_diluted_valuation": {"usd": figures["diluted_value"]},
@@ -205,7 +206,6 @@ def _coin(market: MarketData, data: dict[str, Any]) -> dict[str, Any]:
             "price_change_percentage_7d": figures["changes"]["7"],
             "price_change_percentage_30d": figures["changes"]["30"],
             "price_change_percentage_1y": figures["changes"]["365"],
-            "last_updated": "2026-10-31T00:00:00.000Z",
         },
         "developer_data": {"commit_count_4_weeks": data["activity"]["commits_4_weeks"], "stars": 1},
         "community_data": {"telegram_channel_user_count": None},

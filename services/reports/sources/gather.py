@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from services.reports.sources.base import (
     Alone,
@@ -30,6 +33,7 @@ from services.reports.sources.goplus import BASE_URL as GOPLUS_URL
 from services.reports.sources.goplus import Goplus
 from services.reports.sources.honeypot import BASE_URL as HONEYPOT_URL
 from services.reports.sources.honeypot import Honeypot
+from services.reports.sources.reading import DAY_MS
 
 NAMES = ("coingecko", "defillama", "dexscreener", "goplus", "honeypot", "ethplorer", "etherscan")
 SOURCE_SECONDS = 25.0
@@ -97,7 +101,7 @@ class Sources:
             if not _covers(name, subject):
                 return Finding(name, "unknown", reason=f"does not cover {subject.chain.name}")
             async with asyncio.timeout(SOURCE_SECONDS):
-                return await source.gather(subject)
+                return _timely(await source.gather(subject), subject)
         except NotKnownError:
             return Finding(name, "unknown", reason="token not known there")
         except SourceError as error:
@@ -126,6 +130,12 @@ class Sources:
             burst = BURSTS.get(name, 3.0)
             pace = self._paces[name] = Pace(PACES[name], self._clock, burst, burst, self._clock())
         return Asker(name, "", self._transport, self._cache, pace, tape=tape, turns=self._turns)
+
+
+def _timely(finding: Finding, subject: Subject) -> Finding:
+    """Without a stamp of a day to come: that clock says nothing of how old the data is."""
+    told = datetime.fromisoformat(finding.as_of).timestamp() * 1000 if finding.as_of else 0.0
+    return replace(finding, as_of=None) if told > subject.now_ms + DAY_MS else finding
 
 
 def _covers(name: str, subject: Subject) -> bool:

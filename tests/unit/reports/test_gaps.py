@@ -204,6 +204,17 @@ def test_old_data_is_told_and_lowers_the_grade():
     assert analyse(request("aave"), every).quality["grade"] == "D"
 
 
+def test_closes_that_ended_weeks_ago_are_told_whatever_the_stamp_says():
+    def ended(data):
+        data["history"] = {name: values[:-20] for name, values in data["history"].items()}
+
+    old = analyse(request("aave"), changed("aave", "coingecko", ended))
+    assert [(row["source"], row["as_of"]) for row in old.quality["late"]] == [
+        ("coingecko", "2026-10-11T00:00:00+00:00")
+    ]
+    assert "its data was old, of 2026-10-11 00:00 UTC" in page(old)
+
+
 def test_a_fact_is_of_the_time_its_own_source_says():
     found = analyse(request("aave"), stamped("aave", "coingecko", "2026-10-30T12:00:00+00:00"))
     times = {fact.source: fact.as_of for fact in found.facts}

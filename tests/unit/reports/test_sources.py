@@ -147,6 +147,12 @@ async def test_a_source_that_answers_in_part_says_what_is_lacking(source, asset,
     assert (found.status, found.reason) == ("ok", reason)
 
 
+async def test_a_stamp_of_a_day_to_come_is_none():
+    found = {scenario: (await gathered(MarketData(scenarios={"coingecko": scenario})))["coingecko"].as_of
+             for scenario in ("ok", "skewed")}  # fmt: skip
+    assert found == {"ok": "2026-10-31T00:00:00+00:00", "skewed": None}
+
+
 async def test_no_number_is_larger_than_a_contract_can_count():
     for asset in ("stable", "large", "suspicious"):
         found = await gathered(MarketData(asset=asset, scenarios=dict.fromkeys(NAMES, "huge")))

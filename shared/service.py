@@ -10,6 +10,7 @@ import gc
 import importlib
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -121,6 +122,8 @@ async def run(plan: Plan, settings: Settings, config: LiveConfig) -> int:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
+        # How long a thread that works out a large batch may keep the loop waiting, at each of an answer's many turns.
+        sys.setswitchinterval(0.001)
         return await _serve(plan, parts, resources, workers, stop)
 
 

@@ -40,13 +40,14 @@ def write(material: Material, address: str) -> None:
     flags = material.of("goplus").get("flags") or {}
     trusted = flags.get("trust_list") is True or address in KNOWN_ISSUERS
     _taxes(material)
-    verdict, source = _honeypot(material, flags)
+    trap = _worse(("goplus", flags.get("is_honeypot")), ("honeypot", material.of("honeypot").get("honeypot")))
     book = material.book
     reason = material.reason("goplus", "honeypot")
-    book.add("honeypot", verdict, "flag", source, reason=reason)
+    book.add("honeypot", trap[1], "flag", trap[0], reason=reason)
     verified = _first(material, ("etherscan", "verified"), ("goplus", "is_open_source"), ("honeypot", "open_source"))
     book.add("verified", verified[1], "flag", verified[0], reason=reason)
-    proxy = _first(material, ("etherscan", "proxy"), ("goplus", "is_proxy"), ("honeypot", "proxy"))
+    told = {source: material.of(source).get("proxy") for source in ("etherscan", "honeypot")}
+    proxy = _worse(("etherscan", told["etherscan"]), ("goplus", flags.get("is_proxy")), ("honeypot", told["honeypot"]))
     book.add("proxy", proxy[1], "flag", proxy[0], reason=reason)
     _age(material)
     _pool_shares(material)
@@ -92,13 +93,13 @@ def _pool_shares(material: Material) -> None:
     material.book.add("lp_locked", safe if known else None, "percent", "goplus", formula=formula, reason=reason)
 
 
-def _honeypot(material: Material, flags: dict[str, Any]) -> tuple[bool | None, str]:
-    told = {"goplus": flags.get("is_honeypot"), "honeypot": material.of("honeypot").get("honeypot")}
+def _worse(*told: tuple[str, bool | None]) -> tuple[str, bool | None]:
+    """Who says yes, else who says no: one source that saw it is enough."""
     for wanted in (True, False):
-        for source, verdict in told.items():
+        for source, verdict in told:
             if verdict is wanted:
-                return wanted, source
-    return None, "goplus"
+                return source, wanted
+    return told[0][0], None
 
 
 def _first(material: Material, *places: tuple[str, str]) -> tuple[str, bool | None]:

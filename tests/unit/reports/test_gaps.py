@@ -141,6 +141,15 @@ def test_shares_of_nothing_or_of_more_than_there_is_are_no_holders():
     assert whole([*held, {"share": 0.6}]) == []
 
 
+def test_a_proxy_that_one_source_saw_is_one_whatever_the_others_say():
+    def unseen(data):
+        data["proxy"] = False
+
+    found = analyse(request(), changed("usd-coin", "etherscan", unseen))
+    assert value(found, "proxy") is True
+    assert "is_proxy" in {alarm["id"] for alarm in found.alarms}
+
+
 def test_a_contract_made_tomorrow_has_no_age():
     def born(data):
         data["created_at"] = "2026-11-02T00:00:00+00:00"

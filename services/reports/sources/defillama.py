@@ -42,8 +42,10 @@ class Defillama:
         if not (quote or stable or protocol):
             real = [failure for failure in failures if not isinstance(failure, NotKnownError)]
             raise real[0] if real else NotKnownError()
-        failures += self._lost
-        reason = f"incomplete: {failures[0].reason}" if failures else None
+        # In an order of their own: which part failed first differs when the report is made again from its evidence.
+        reasons = {failure.reason for failure in (*failures, *self._lost)}
+        causes = sorted(reasons - {"left_alone"} or reasons)
+        reason = f"incomplete: {' and '.join(causes)}" if causes else None
         data = {"quote": quote, "stable": stable, "protocol": protocol}
         return Finding(
             NAME,

@@ -60,6 +60,23 @@ async def gathered(market, **changes):
     return {finding.source: finding for finding in await sources(market, **changes).gather(subject(market), Live())}
 
 
+@pytest.mark.parametrize("slower", ["/stablecoincharts/", "/summary/fees/"])
+async def test_parts_that_fail_are_told_the_same_whichever_failed_first(monkeypatch, slower):
+    market, asked = MarketData(asset="large", token="aave"), base.Asker.json
+    row = {"gecko_id": "aave", "id": "1", "pegType": "peggedUSD", "circulating": {"peggedUSD": 5.0}}
+
+    async def json(self, path, *rest):
+        await asyncio.sleep(0.02 if slower in path else 0)
+        if "/stablecoincharts/" in path:
+            raise base.SourceError("timeout")
+        if "/summary/fees/" in path:
+            raise base.SourceError("server_error_500")
+        return {"peggedAssets": [row]} if path.startswith("/stablecoins") else await asked(self, path, *rest)
+
+    monkeypatch.setattr(base.Asker, "json", json)
+    assert (await gathered(market))["defillama"].reason == "incomplete: server_error_500 and timeout"
+
+
 async def test_every_source_reads_its_documented_shape():
     market = MarketData()
     found = await gathered(market)

@@ -9,12 +9,19 @@ from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from shared.ids import uuid7  # noqa: E402
 from tests import servers  # noqa: E402
+
+# Before any test module is read: a property takes the settings that are in force where it is defined. On a shared machine
+# time says nothing of an example, and a fixture that a property shares between its examples is a choice.
+UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+settings.register_profile("shared-machine", deadline=None, suppress_health_check=UNHURRIED)
+settings.load_profile("shared-machine")
 
 PROGRAMS = {"node": ("node",), "chromium": ("chromium", "chromium-browser", "google-chrome"), "docker": ("docker",)}
 UNUSED: dict[str, str] = {}

@@ -119,7 +119,7 @@ def test_a_missing_fact_cannot_be_cited():
 SIGNED = ("return_90d", "max_drawdown", "flow_30d", "peg_worst", "dilution")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(token=st.sampled_from(TOKENS), name=st.sampled_from(SIGNED))
 def test_flipping_the_sign_of_a_fact_fails_the_old_text(token, name):
     facts = by_id(ANALYSES[token].facts)
@@ -138,7 +138,7 @@ def test_flipping_the_sign_of_a_fact_fails_the_old_text(token, name):
         assert checker.check(claim, flipped, {"Bitcoin"}, "en") != []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(token=st.sampled_from(TOKENS), factor=st.floats(50, 500))
 def test_scaling_what_a_level_word_rests_on_fails_the_old_text(token, factor):
     facts = by_id(ANALYSES[token].facts)
@@ -156,7 +156,7 @@ def test_scaling_what_a_level_word_rests_on_fails_the_old_text(token, factor):
                 assert checker.check(claim, changed, {"Bitcoin"}, "en") != []
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(first=st.floats(1, 1e6), second=st.floats(1, 1e6))
 def test_swapping_two_compared_facts_fails_the_old_text(first, second):
     if first == second:

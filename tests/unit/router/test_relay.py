@@ -72,7 +72,7 @@ def run(relay: Relay, data: bytes, cuts: list[int]) -> tuple[bytes, Any]:
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic", "to_openai", "to_anthropic"])
 @pytest.mark.parametrize("behaviour", BEHAVIOURS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(cuts=st.lists(st.integers(1, 9000), max_size=12))
 def test_any_cut_of_any_stream_gives_the_same(behaviour: str, kind: str, cuts: list[int]) -> None:
     dialect, make = readers()[kind]

@@ -34,7 +34,7 @@ def test_every_bucket_belongs_to_exactly_one_day_of_the_year(name: str) -> None:
         assert zone.today(span.end - 1) == day
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(ZONES), st.integers(int(datetime(2000, 1, 1, tzinfo=UTC).timestamp()), 2_000_000_000))
 def test_an_event_is_counted_on_its_own_local_day(name: str, at: int) -> None:
     zone = zone_of(name)
@@ -44,7 +44,7 @@ def test_an_event_is_counted_on_its_own_local_day(name: str, at: int) -> None:
     assert span.start <= bucket < span.end
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(ZONES), st.integers(1_500_000_000, 1_900_000_000), st.integers(1, 400))
 def test_the_offsets_told_to_the_database_are_those_of_the_zone(name: str, start: int, days: int) -> None:
     zone = zone_of(name)

@@ -116,7 +116,7 @@ def docker() -> str:
     return program("docker")
 
 
-async def eventually(condition, seconds: float = 5.0):
+async def eventually(condition, seconds: float = 20.0):
     """Wait until the condition (plain or async) is true and give its value; an AssertionError after the deadline."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

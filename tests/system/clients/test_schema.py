@@ -13,7 +13,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 PROGRAM = pathlib.Path(sys.executable).with_name("schemathesis")
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_nothing_generated_meets_a_failure_or_an_answer_that_is_not_described(stack: Stack) -> None:
     if not PROGRAM.exists():
         missing("schemathesis", "not installed")

@@ -18,9 +18,8 @@ from shared.ids import uuid7  # noqa: E402
 from tests import servers  # noqa: E402
 
 # Before any test module is read: a property takes the settings that are in force where it is defined. On a shared machine
-# time says nothing of an example, and a fixture that a property shares between its examples is a choice.
-UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-settings.register_profile("shared-machine", deadline=None, suppress_health_check=UNHURRIED)
+# time says nothing of an example.
+settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared-machine")
 
 PROGRAMS = {"node": ("node",), "chromium": ("chromium", "chromium-browser", "google-chrome"), "docker": ("docker",)}
@@ -116,7 +115,7 @@ def docker() -> str:
     return program("docker")
 
 
-async def eventually(condition, seconds: float = 20.0):
+async def eventually(condition, seconds: float = 5.0):
     """Wait until the condition (plain or async) is true and give its value; an AssertionError after the deadline."""
     deadline = asyncio.get_running_loop().time() + seconds
     while True:

@@ -18,7 +18,7 @@ async def bus(request):
     await bus.close()
 
 
-async def take(subscription, seconds=20):
+async def take(subscription, seconds=5):
     async with asyncio.timeout(seconds):
         async for delivery in subscription:
             return delivery
@@ -147,7 +147,7 @@ async def test_replies_reach_the_inbox_in_order(bus):
         for number in range(20):
             await bus.post(inbox.address, Message(str(number).encode(), correlation_id="call"))
         came = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             async for message in inbox:
                 came.append(int(message.body))
                 if len(came) == 20:

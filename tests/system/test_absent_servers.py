@@ -40,7 +40,7 @@ def ready(stack, name):
         return error.code, json.loads(error.read())
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(180)
 def test_everything_recovers_when_the_servers_come(ground):
     stack, made = ground
     for name in SERVICES:

@@ -71,7 +71,7 @@ def booked(stack: Stack, request_id: str) -> list[str]:
     return [event["model"] for event in events if event["kind"] == "tool"]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(180)
 async def test_two_rounds_with_mcp_python_and_unifai_through_every_client(stack: Stack) -> None:
     for model in ("o-rounds", "a-rounds"):
         for ask in (by_openai, by_anthropic, by_chat):

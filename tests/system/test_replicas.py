@@ -145,7 +145,7 @@ def _spent(pair: Pair, key_id: str, calls: int) -> float | None:
     return sum(event["cost"] or 0 for event in rows) if len(rows) == calls else None
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(180)
 def test_a_killed_replica_loses_its_own_streams_and_nothing_else(pair: Pair) -> None:
     key_id, key = pair.make_key(budget_per_day=1000)
     session = uuid7().hex

@@ -109,9 +109,9 @@ async def test_leaving_is_heard_by_the_other_side(phase):
             response.close()
         else:
             asking = asyncio.ensure_future(client.post(client.head("/echo", {}), b""))
-            await asyncio.wait_for(begun.wait(), 20)
+            await asyncio.wait_for(begun.wait(), 5)
             asking.cancel()
-        await asyncio.wait_for(left.wait(), 20)
+        await asyncio.wait_for(left.wait(), 2)
 
 
 async def test_a_reader_that_stops_holds_the_sender_back():

@@ -12,7 +12,7 @@ from shared import security
 from tests.integration.tools.test_mcp_servers import held
 
 OUTSIDE, INSIDE = "127.0.0.9", "127.0.0.1"  # in these tests only the first counts as public
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(60)
 
 
 class Site:

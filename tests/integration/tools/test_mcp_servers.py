@@ -22,7 +22,7 @@ from tests.ports import free_port
 
 FAKE = str(Path(__file__).parents[2] / "fakes" / "mcp_server.py")
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "SECRET_KEY": "not for servers"}
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(60)
 
 
 class Held:
@@ -149,7 +149,7 @@ async def test_a_cancelled_call_is_cancelled_in_the_server(tmp_path: Path, event
         calling = asyncio.ensure_future(server.call("slow", {"seconds": 30}))
         await asyncio.sleep(0.3)
         calling.cancel()
-        await eventually((tmp_path / "cancelled").exists, 20)
+        await eventually((tmp_path / "cancelled").exists, 2)
 
 
 async def test_a_server_that_never_answers_is_down_in_time() -> None:
@@ -222,7 +222,7 @@ async def test_an_http_server_is_reached_and_comes_back_after_a_restart(eventual
         assert server.said
         process.send_signal(signal.SIGKILL)
         process.wait()
-        await eventually(lambda: server.owner.status().state != "ready", 20)
+        await eventually(lambda: server.owner.status().state != "ready", 10)
         async with http_server(port):
             await eventually(lambda: server.owner.status().state == "ready", 20)
             assert (await server.call("echo", {"text": "back"})).text == "back"

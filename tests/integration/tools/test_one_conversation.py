@@ -67,7 +67,7 @@ async def bench(tmp_path: Path, mcp_port: int, eventually) -> AsyncIterator[Benc
 
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(60)
 async def test_every_kind_of_tool_in_one_streamed_answer_of_two_rounds(bench: Bench, dialect: str) -> None:
     seen = Seen()
     model = ScriptedModel(
@@ -108,7 +108,7 @@ def images_in(body: dict) -> list[str]:
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(60)
 async def test_a_picture_that_a_tool_answers_reaches_the_model_and_what_cannot_is_named(
     bench: Bench, dialect: str, stream: bool
 ) -> None:
@@ -128,7 +128,7 @@ async def test_a_picture_that_a_tool_answers_reaches_the_model_and_what_cannot_i
 
 
 @pytest.mark.parametrize("dialect", ["openai", "anthropic"])
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(60)
 async def test_a_model_that_refuses_pictures_is_told_of_them_in_words(bench: Bench, dialect: str) -> None:
     model = ScriptedModel(Say("", [("web__pictures", {})]), Say(status=400), Say("Blind."))
     answer, _ = await bench.ask(model, dialect)

@@ -10,7 +10,7 @@ import pytest
 
 from shared.messages.tools import ToolSpec
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(90)
 
 
 async def test_a_call_goes_to_a_worker_and_back_quickly(workers, caller, eventually, record_property) -> None:
@@ -38,7 +38,7 @@ async def test_a_worker_killed_in_a_side_effect_leaves_an_unknown_outcome_and_it
     first = workers.start()
     await eventually(lambda: caller.client.catalogue.find("python__act"), 30)
     calling = asyncio.ensure_future(caller.call("python__act", {"name": "a"}))
-    await eventually(lambda: "act a" in workers.trace(), 20)
+    await eventually(lambda: "act a" in workers.trace(), 10)
     workers.start()
     os.killpg(first.pid, signal.SIGKILL)
     events = await asyncio.wait_for(calling, 20)
@@ -50,7 +50,7 @@ async def test_a_worker_killed_in_an_idempotent_call_has_it_run_again_elsewhere(
     first = workers.start()
     await eventually(lambda: caller.client.catalogue.find("python__read"), 30)
     calling = asyncio.ensure_future(caller.call("python__read", {"name": "b"}, 60))
-    await eventually(lambda: "read b" in workers.trace(), 20)
+    await eventually(lambda: "read b" in workers.trace(), 10)
     workers.start()
     await eventually(lambda: len(caller.client.catalogue._workers) == 2, 30)
     os.killpg(first.pid, signal.SIGKILL)
@@ -64,9 +64,9 @@ async def test_a_caller_that_leaves_has_the_handler_cancelled_within_a_second(wo
     workers.start()
     await eventually(lambda: caller.client.catalogue.find("python__act"), 30)
     calling = asyncio.ensure_future(caller.call("python__act", {"name": "c"}))
-    await eventually(lambda: "act c" in workers.trace(), 20)
+    await eventually(lambda: "act c" in workers.trace(), 10)
     calling.cancel()
-    await eventually(lambda: "act c cancelled" in workers.trace(), 20)
+    await eventually(lambda: "act c cancelled" in workers.trace(), 1)
 
 
 async def test_a_worker_asked_to_stop_says_that_it_leaves(workers, caller, eventually) -> None:

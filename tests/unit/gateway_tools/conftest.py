@@ -186,7 +186,7 @@ async def bench(tmp_path: Path, limits: dict[str, Any], tools_config: dict[str, 
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(worker()) for worker in part.workers.values()]
             running.append(group.create_task(client.run()))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(5):
                 while client.catalogue.find("python__look_up") is None:
                     await asyncio.sleep(0.005)
             yield Bench(resources, client, handlers)

@@ -190,7 +190,7 @@ async def test_an_abort_completes_the_answer_with_its_partial_text_and_keeps_it(
 async def test_an_abort_before_the_first_byte_completes_an_empty_answer(gateway: Gateway) -> None:
     gateway.router.hold = asyncio.Event()
     visit = gateway.visit("POST", "/api/chat/stream", ask())
-    await asyncio.wait_for(gateway.router.called.wait(), 20)
+    await asyncio.wait_for(gateway.router.called.wait(), 2)
     assert (await gateway.ask("/api/chat/abort", {"session_id": "s"})).json() == {"aborted": True}
     (complete,) = events_of(await visit.done(1))
     assert complete["data"]["finish_reason"] == "aborted"

@@ -24,11 +24,11 @@ async def test_an_outcome_that_was_lost_with_everything_before_it_is_asked_for(
         broken.setattr(bench.resources.bus, "post", lose)
         model = ScriptedModel(Say(calls=[("python__look_up", {"q": "x"})]), Say("done"))
         asking = asyncio.ensure_future(bench.ask(model))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             while not bench.handlers.ran:
                 await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)
-    await asyncio.wait_for(asking, 20)
+    await asyncio.wait_for(asking, 5)
     assert [event.status for event in bench.tool_events() if event.kind == "tool"] == ["ok"]
     assert bench.handlers.ran == ["look_up x"]
 

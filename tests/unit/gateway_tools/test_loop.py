@@ -173,7 +173,7 @@ async def test_when_the_time_is_over_the_tool_is_stopped_and_the_model_answers(b
     model = ScriptedModel(Say("", [("python__wait", {})]), Say("too slow"))
     _, body = await bench.ask(model)
     assert body["tollway"] == {"limit_reached": "seconds"}
-    await asyncio.wait_for(bench.handlers.cancelled.wait(), 20)
+    await asyncio.wait_for(bench.handlers.cancelled.wait(), 2)
 
 
 async def test_a_limit_turn_that_needs_the_tools_named_is_asked_again_with_tools_forbidden(bench: Bench) -> None:
@@ -421,9 +421,9 @@ async def test_closing_while_a_tool_runs_cancels_it_and_books_it_as_aborted(benc
     answer = await bench.loop(model).call(make_call(dialect, stream=True), ToolSelection(("*",), None, "k"))
     chunks = answer.chunks
     pulling = asyncio.ensure_future(_drain(chunks))
-    await asyncio.wait_for(bench.handlers.started.wait(), 20)
+    await asyncio.wait_for(bench.handlers.started.wait(), 2)
     await answer.close("aborted")
-    await asyncio.wait_for(bench.handlers.cancelled.wait(), 20)
+    await asyncio.wait_for(bench.handlers.cancelled.wait(), 1)
     pulling.cancel()
     assert [event.status for event in bench.tool_events()] == ["aborted"]
     assert answer.ending.status == "aborted"
@@ -452,9 +452,9 @@ async def test_closing_while_the_model_speaks_keeps_the_partial_text(bench: Benc
 async def test_cancelling_an_answer_in_one_piece_stops_its_tool(bench: Bench) -> None:
     model = ScriptedModel(Say("", [("python__wait", {})]))
     asking = asyncio.ensure_future(bench.ask(model))
-    await asyncio.wait_for(bench.handlers.started.wait(), 20)
+    await asyncio.wait_for(bench.handlers.started.wait(), 2)
     asking.cancel()
-    await asyncio.wait_for(bench.handlers.cancelled.wait(), 20)
+    await asyncio.wait_for(bench.handlers.cancelled.wait(), 1)
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert [event.status for event in bench.tool_events()] == ["aborted"]

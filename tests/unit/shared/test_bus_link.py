@@ -29,7 +29,7 @@ async def test_a_handshake_that_breaks_off_is_tried_again(
     monkeypatch.setattr(bus_rabbitmq_link.aio_pika, "connect", connect)
     monkeypatch.setattr(bus_rabbitmq_link, "FIRST_PAUSE_SECONDS", 0.001)
     running = asyncio.ensure_future(Link("amqp://nowhere", "test", prepare).run())
-    await asyncio.wait_for(tried.wait(), 20)
+    await asyncio.wait_for(tried.wait(), 2)
     running.cancel()
 
 

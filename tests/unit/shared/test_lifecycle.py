@@ -17,7 +17,7 @@ async def test_a_stop_waits_for_what_runs():
     running = asyncio.gather(answer())
     await asyncio.sleep(0)
     finishing = asyncio.gather(lifecycle.finish(5))
-    await asyncio.wait_for(lifecycle.draining.wait(), 20)
+    await asyncio.wait_for(lifecycle.draining.wait(), 1)
     assert not finishing.done()
     release.set()
     await finishing

@@ -43,7 +43,7 @@ def test_arithmetic(expression: str, value: float) -> None:
      "(-8)**0.5", "1 if 1 else 2", "(" * 400 + ")" * 400, "True", "a.b", "sqrt(x=4)", "1" * 1001, "round(5, -1000000000)",
      "1e308 * 10", "1e999"],
 )  # fmt: skip
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(10)
 def test_what_is_not_arithmetic_is_refused(expression: str) -> None:
     with pytest.raises(ToolFailed):
         calculate(expression)
@@ -76,6 +76,6 @@ def test_signs_and_broken_markup_are_no_tags() -> None:
 
 
 @pytest.mark.parametrize("piece", ["<script>", "<!--", "<br ", "</div ", "<svg></svg>", "<", "&#"])
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(5)
 def test_a_page_made_to_keep_a_reader_busy_does_not(piece: str) -> None:
     page_text(piece * (1_000_000 // len(piece)))

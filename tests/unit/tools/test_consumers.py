@@ -33,7 +33,7 @@ async def test_a_call_that_no_worker_took_in_time_is_answered_all_the_same() -> 
         run = RunTool(call_id="c", request_id="r", tool="s__t", arguments={}, deadline=clock.now() + 5)
         message = Message(encode(run), reply_to=inbox.address, expires_seconds=0.02)
         await bus.send(call_queue("mcp").name, message)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(2):
             event = decode((await anext(aiter(inbox))).body, ToolEvent)
     letters.cancel()
     assert (event.kind, event.code) == ("error", "timeout")
@@ -60,13 +60,13 @@ async def test_the_part_is_ready_once_its_sources_are_announced(part: tuple[Part
             return False
         return True
 
-    await eventually(ready, 20)
-    await eventually(lambda: client.tools(None), 20)
+    await eventually(ready, 5)
+    await eventually(lambda: client.tools(None), 5)
     assert [tool["name"] for tool in client.tools(None)] == sorted(tool["name"] for tool in client.tools(None))
     assert client.servers(None)[0]["state"] == "ready"
     for task in running[:-1]:
         task.cancel()
-    await eventually(lambda: not client.tools(None), 20)
+    await eventually(lambda: not client.tools(None), 5)
     running[-1].cancel()
     await asyncio.gather(*running, return_exceptions=True)
 
@@ -74,10 +74,10 @@ async def test_the_part_is_ready_once_its_sources_are_announced(part: tuple[Part
 async def test_a_gateway_that_comes_late_asks_who_is_there(part: tuple[Part, Resources], eventually) -> None:
     tools, resources = part
     running = [asyncio.ensure_future(worker()) for worker in tools.workers.values()]
-    await eventually(lambda: tools.checks["tools"].__self__._announcer.up_to_date, 20)
+    await eventually(lambda: tools.checks["tools"].__self__._announcer.up_to_date, 5)
     client = ToolsClient(resources)
     running.append(asyncio.ensure_future(client.run()))
-    await eventually(lambda: client.tools(None), 20)
+    await eventually(lambda: client.tools(None), 1)
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
@@ -88,7 +88,7 @@ async def test_a_pool_that_a_change_of_the_configuration_adds_is_served(
 ) -> None:
     tools, resources = part
     running = [asyncio.ensure_future(worker()) for worker in tools.workers.values()]
-    await eventually(lambda: tools.checks["tools"].__self__._announcer.up_to_date, 20)
+    await eventually(lambda: tools.checks["tools"].__self__._announcer.up_to_date, 5)
     server = {"command": ["/nonexistent/server"], "pool": "slow"}
     resources.config.replace(Config.model_validate({"tools": {"mcp": {"late": server}}}))
     async with resources.bus.inbox() as inbox:
@@ -101,7 +101,7 @@ async def test_a_pool_that_a_change_of_the_configuration_adds_is_served(
                 return False
             return True
 
-        await eventually(sent, 20)
+        await eventually(sent, 2)
         async with asyncio.timeout(20):
             events = [decode(message.body, ToolEvent) async for message in _until_final(inbox)]
     assert (events[-1].kind, events[-1].code) == ("error", "unknown_tool")
@@ -124,11 +124,11 @@ async def test_what_a_change_of_the_configuration_adds_or_removes_is_told(
     client = ToolsClient(resources)
     running = [asyncio.ensure_future(worker()) for worker in tools.workers.values()]
     running.append(asyncio.ensure_future(client.run()))
-    await asyncio.wait_for(client.settled(), 20)
-    await eventually(lambda: client.catalogue.find("builtin__calculate"), 20)
+    await asyncio.wait_for(client.settled(), 5)
+    await eventually(lambda: client.catalogue.find("builtin__calculate"), 5)
     settings = {"builtin": False, "unifai": {"api_key": "k"}}
     resources.config.replace(Config.model_validate({"tools": settings}))
-    await eventually(lambda: {tool["server"] for tool in client.tools(None)} == {"unifai"}, 20)
+    await eventually(lambda: {tool["server"] for tool in client.tools(None)} == {"unifai"}, 1)
     assert [server["name"] for server in client.servers(None)] == ["unifai"]
     for task in running:
         task.cancel()
@@ -144,14 +144,14 @@ async def test_a_gateway_that_has_just_started_waits_for_the_workers_and_not_for
     running = [asyncio.ensure_future(alone.run())]
     with pytest.raises(Unavailable):
         await alone.check()
-    await asyncio.wait_for(alone.settled(), 20)
+    await asyncio.wait_for(alone.settled(), 2)
     await alone.check()
     assert alone.tools(None) == []
     running += [asyncio.ensure_future(worker()) for worker in tools.workers.values()]
     monkeypatch.setattr(tools_client, "SETTLE_SECONDS", 5)
     late = ToolsClient(resources)
     running.append(asyncio.ensure_future(late.run()))
-    await asyncio.wait_for(late.settled(), 20)
+    await asyncio.wait_for(late.settled(), 5)
     assert late.catalogue.find("builtin__calculate")
     for task in running:
         task.cancel()

@@ -181,9 +181,9 @@ async def test_an_async_generator_is_closed_when_the_call_is_cancelled(monkeypat
 
     provider = provider_of(endless, monkeypatch=monkeypatch)
     running = asyncio.ensure_future(run(provider, "endless"))
-    await asyncio.wait_for(started.wait(), 20)
+    await asyncio.wait_for(started.wait(), 1)
     running.cancel()
-    await asyncio.wait_for(closed.wait(), 20)
+    await asyncio.wait_for(closed.wait(), 1)
     with pytest.raises(asyncio.CancelledError):
         await running
 

@@ -191,7 +191,7 @@ async def test_a_call_delivered_again_while_it_still_runs_here_is_not_run_beside
     source = OneTool(waits, idempotent=True)
     worker = Worker(source)
     first = asyncio.ensure_future(worker.handle(a_call()))
-    await asyncio.wait_for(started.wait(), 20)
+    await asyncio.wait_for(started.wait(), 1)
     second = asyncio.ensure_future(worker.handle(a_call(), delivery_count=2))
     await asyncio.sleep(0)
     release.set()
@@ -240,9 +240,9 @@ async def test_a_running_call_is_cancelled_and_said_to_be() -> None:
 
     worker = Worker(OneTool(waits))
     handling = asyncio.ensure_future(worker.handle(a_call()))
-    await asyncio.wait_for(started.wait(), 20)
+    await asyncio.wait_for(started.wait(), 1)
     worker.runner.cancel("c")
-    await asyncio.wait_for(handling, 20)
+    await asyncio.wait_for(handling, 1)
     assert cancelled.is_set()
     assert worker.events[-1].kind == "cancelled"
 
@@ -258,9 +258,9 @@ async def test_a_stopping_worker_gives_back_what_may_run_again_and_tells_of_the_
 
     worker = Worker(OneTool(waits, idempotent=idempotent))
     handling = asyncio.ensure_future(worker.handle(a_call()))
-    await asyncio.wait_for(started.wait(), 20)
+    await asyncio.wait_for(started.wait(), 1)
     worker.runner.stop()
-    delivery = await asyncio.wait_for(handling, 20)
+    delivery = await asyncio.wait_for(handling, 1)
     if idempotent:
         assert delivery.fate == ["requeue"]
     else:
@@ -290,7 +290,7 @@ async def test_code_that_will_not_be_cancelled_is_left_to_itself(monkeypatch: py
         return Outcome("at last")
 
     worker = Worker(OneTool(stubborn))
-    await asyncio.wait_for(worker.handle(a_call(deadline=clock.now() + 0.05)), 20)
+    await asyncio.wait_for(worker.handle(a_call(deadline=clock.now() + 0.05)), 2)
     assert worker.events[-1].code == "timeout"
     release.set()
     await worker.tasks.drain(1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, text
 
@@ -50,7 +50,7 @@ events_strategy = st.lists(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(events=events_strategy, data=st.data(), zone=st.sampled_from(["Asia/Shanghai", "Asia/Kolkata", "UTC"]))
 def test_any_split_order_and_repetition_books_the_same(
     tmp_path_factory: pytest.TempPathFactory, events: list[AttemptEnded], data: st.DataObject, zone: str

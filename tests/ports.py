@@ -10,9 +10,10 @@ import random
 import socket
 
 _FIRST, _EACH = 20_000, 3_000
-_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+# The number of this worker; 0 where the tests run one after another.
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 _begin = random.randrange(_EACH)
-_offers = (_FIRST + _worker % 4 * _EACH + (_begin + number) % _EACH for number in itertools.count())
+_offers = (_FIRST + WORKER % 4 * _EACH + (_begin + number) % _EACH for number in itertools.count())
 
 
 def free_port() -> int:

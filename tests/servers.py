@@ -16,14 +16,13 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from tests.ports import free_port
+from tests.ports import WORKER, free_port
 
 KINDS = ("postgres", "redis", "rabbitmq")
 MISSING: dict[str, str] = {}
 USED: dict[str, str] = {}
 _urls: dict[str, str] = {}
 START_SECONDS = 90
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 
 
 class Unavailable(Exception):
@@ -47,7 +46,7 @@ def _obtain(kind: str) -> str:
     if given := os.environ.get(f"TOLLWAY_TEST_{kind.upper()}_URL"):
         USED[kind] = "the environment"
         # Tests empty it: each worker of a parallel run has a database of its own.
-        return given if kind != "redis" or WORKER == "gw0" else urlsplit(given)._replace(path=f"/{WORKER[2:]}").geturl()
+        return given if kind != "redis" or not WORKER else urlsplit(given)._replace(path=f"/{WORKER}").geturl()
     reasons = []
     for name, start in (("a container", _contained), ("local programs", _local)):
         try:

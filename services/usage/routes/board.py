@@ -1,7 +1,7 @@
 """What the dashboard asks: its first screen, explorations, sessions, and what may come."""
 
 import asyncio
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -14,7 +14,7 @@ from services.usage import explore as exploring
 from services.usage import outlook, trust
 from services.usage.answer import Json, event_as_read
 from services.usage.question import DIMENSIONS, Filter, filter_of
-from services.usage.routes.edge import LedgerHere, ReaderHere, check_range, kept, reader_of
+from services.usage.routes.edge import LedgerHere, ReaderHere, kept, period, reader_of
 from services.usage.store import events, rollups
 from services.usage.sums import NONE
 from shared import clock
@@ -81,9 +81,7 @@ async def explore(
 ) -> Response:
     """Any measure by any dimension over any days."""
     now = clock.now()
-    last = shape.last or ledger.zone.today(now)
-    first = shape.first or last - timedelta(days=shape.days - 1)
-    check_range(first, last, exploring.MOST_DAYS)
+    first, last = period(ledger, shape.first, shape.last, shape.days, exploring.MOST_DAYS)
     chosen = exploring.bucket_for(first, last, shape.bucket)
     asked = exploring.Exploration(measure, by, first, last, chosen, shape.compare, shape.top)
 

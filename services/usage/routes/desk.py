@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,7 +13,7 @@ from services.usage.answer import Json, encode, event_as_read
 from services.usage.export import MEDIA, MOST_DAYS, Format, shown_path
 from services.usage.ledger import Ledger
 from services.usage.live import MOST_EVENTS
-from services.usage.routes.edge import LedgerHere, ReaderHere, check_range
+from services.usage.routes.edge import LedgerHere, ReaderHere, period
 from services.usage.store import events
 from shared import clock
 from shared.errors import NotFound, Unavailable
@@ -39,9 +39,7 @@ async def export_report(
     last: Annotated[date | None, Query(alias="to")] = None,
 ) -> Response:
     """Write a report over the last days, or over those from a date to another, both included."""
-    last = last or ledger.zone.today(clock.now())
-    first = first or last - timedelta(days=days - 1)
-    check_range(first, last, MOST_DAYS)
+    first, last = period(ledger, first, last, days, MOST_DAYS)
     async with ledger.resources.database.read() as connection:
         if ledger.resources.database.dialect == "postgresql":
             # Many questions, one moment: without it what is booked in between would be in some of the sums only.

@@ -1,7 +1,7 @@
 """What every route begins with: the ledger and the reader; and how failures are told."""
 
 from collections.abc import Awaitable, Callable, Hashable
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
@@ -13,6 +13,7 @@ from starlette.responses import Response
 from services.usage.access import Reader
 from services.usage.answer import Json, error_body
 from services.usage.ledger import Ledger
+from shared import clock
 from shared.errors import BadRequest, TollwayError, Unprocessable
 
 _FIRST = date(1971, 1, 1)
@@ -40,12 +41,15 @@ LedgerHere = Annotated[Ledger, Depends(ledger_of)]
 ReaderHere = Annotated[Reader, Depends(reader_of)]
 
 
-def check_range(first: date, last: date, most_days: int) -> None:
-    """Whether these dates are a period, both included; raises Unprocessable."""
+def period(ledger: Ledger, first: date | None, last: date | None, days: int, most_days: int) -> tuple[date, date]:
+    """The first and the last date of what is asked: as given, else the last days until today; raises Unprocessable."""
+    last = last or ledger.zone.today(clock.now())
+    first = first or last - timedelta(days=days - 1)
     if not _FIRST <= first <= last or last.year > 9000:
         raise Unprocessable("`from` must not be after `to`.", param="from")
     if (last - first).days >= most_days:
         raise Unprocessable(f"At most {most_days} days can be shown.", param="from")
+    return first, last
 
 
 async def kept(ledger: Ledger, question: Hashable, make: Callable[[AsyncConnection], Awaitable[Any]]) -> Response:

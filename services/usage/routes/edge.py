@@ -1,7 +1,7 @@
 """What every route begins with: the ledger and the reader; and how failures are told."""
 
 from collections.abc import Awaitable, Callable, Hashable
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
@@ -44,7 +44,7 @@ ReaderHere = Annotated[Reader, Depends(reader_of)]
 def period(ledger: Ledger, first: date | None, last: date | None, days: int, most_days: int) -> tuple[date, date]:
     """The first and the last date of what is asked: as given, else the last days until today; raises Unprocessable."""
     last = last or ledger.zone.today(clock.now())
-    first = first or last - timedelta(days=days - 1)
+    first = first or date.fromordinal(max(1, last.toordinal() - days + 1))
     if not _FIRST <= first <= last or last.year > 9000:
         raise Unprocessable("`from` must not be after `to`.", param="from")
     if (last - first).days >= most_days:

@@ -90,7 +90,13 @@ async def test_a_report_of_a_month_has_its_days_and_no_others(books: Books) -> N
 
 
 async def test_parameters_out_of_range_are_422(books: Books) -> None:
-    periods = ("from=2026-10-02&to=2026-10-01", "from=2025-01-01&to=2026-10-01", "from=x", "to=1950-01-01", "to=0001-01-01")
+    periods = (
+        "from=2026-10-02&to=2026-10-01",
+        "from=2025-01-01&to=2026-10-01",
+        "from=x",
+        "to=1950-01-01",
+        "to=0001-01-01",
+    )
     for query in ("days=0", "days=9999", "format=xml", "format=../x", *periods):
         assert (await books.client.post(f"/api/ai_usage/export_report?{query}")).status_code == 422
 
